@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailrelay.model.decision import Decision
 from mailrelay.model.document import Document, MessageClass
@@ -28,5 +28,5 @@ class MailRecord:
     document: Document | None = None
     warnings: tuple[str, ...] = ()
     decision: Decision | None = None
-    rendering: Rendering = Rendering()
+    rendering: Rendering = field(default_factory=Rendering)
     repeat_key: str = ""
