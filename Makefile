@@ -1,0 +1,40 @@
+# mailrelay. `make` alone prints this list.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PATHS := mailrelay tests tools
+
+.PHONY: help setup run test lint format quick locks clean
+
+help:  ## danh sách lệnh / this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup:  ## chuẩn bị máy để chạy và kiểm thử / packages and .venv for running and testing
+	@tools/setup.sh test
+
+run:  ## chuẩn bị rồi chạy cả một văn phòng mẫu trên máy này / set up, then a whole office on loopback (Ctrl-C ends it)
+	@tools/setup.sh run
+	@$(BIN)/mailrelay demo
+
+test: setup lint  ## chuẩn bị, kiểm tra mã, chạy mọi phép thử / set up, lint, run every test
+	@$(BIN)/python -m pytest
+
+lint: setup  ## định dạng, kiểu, các bức tường / format, types, walls
+	@$(BIN)/ruff check $(PATHS)
+	@$(BIN)/ruff format --check $(PATHS)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: setup  ## sửa định dạng / rewrite in the house's format
+	@$(BIN)/ruff check --fix $(PATHS)
+	@$(BIN)/ruff format $(PATHS)
+
+quick: setup  ## phép thử nhanh, không máy chủ thật / tests without real servers
+	@$(BIN)/python -m pytest -m "not e2e and not crash"
+
+locks: setup  ## thử cài mọi gói đã khóa trên Python 3.11 và 3.13 / prove the locks (slow)
+	@tools/prove-lock.sh
+
+clean:  ## xóa những gì tạo ra được lại / remove what can be made again
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
