@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from mailrelay.model.message import Content
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Check(StrEnum):
@@ -65,7 +62,7 @@ class Finding:
     verdict: Verdict
     subject: str = ""
     detail: str = ""
-    facts: Mapping[str, Any] = field(default=_NOTHING)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
