@@ -182,6 +182,14 @@ class Directory:
         """The enabled or disabled mailbox that answers to an address or alias."""
         return self._by_address.get(address.lower())
 
+    def resolve(self, address: str) -> str:
+        """The address of the mailbox behind an address, alias or system address (postmaster); unknown ones unchanged."""
+        if not self.is_local(address):
+            return address
+        forward = self.system_addresses.get(address.rpartition("@")[0].lower(), "")
+        box = self.mailbox(address) or self.mailbox(forward)
+        return box.address if box else address
+
     def account(self, login: str) -> Mailbox | None:
         return self._by_login.get(login.lower())
 

@@ -1,0 +1,1 @@
+"""The command line: what admins, clerks at a terminal and auditors type."""

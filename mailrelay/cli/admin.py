@@ -1,0 +1,94 @@
+"""`check` and `policy test`: an admin's mistakes shown at their line before they do harm."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mailrelay.cli.office import config_dir
+from mailrelay.cli.output import console, harmless, print_json, print_line, print_table, say
+from mailrelay.config.office import load_office
+from mailrelay.config.rulebook import load_rulebook
+from mailrelay.model.faults import ConfigFault
+from mailrelay.policy.trial import run_tests
+
+_PROBLEM = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)", re.DOTALL)
+
+
+def check(config: Path | None, *, as_json: bool) -> int:
+    """Exit 0 when everything is good, 1 with one line `file:line:col: message` for each problem."""
+    try:
+        office = load_office(config_dir(config))
+    except ConfigFault as fault:
+        if as_json:
+            print_json({"ok": False, "problems": [_parsed(problem) for problem in fault.problems]})
+            return 1
+        for problem in fault.problems:
+            console().print(harmless(problem), markup=False, soft_wrap=True)
+        print_line(say(f"{len(fault.problems)} lỗi cần sửa.", f"{len(fault.problems)} problems."), "bold red")
+        return 1
+    if as_json:
+        print_json({"ok": True, "problems": []})
+        return 0
+    directory = office.directory
+    counted = f"{len(directory.agencies)} / {len(directory.mailboxes)} / {len(directory.groups)} / {len(office.rulebook.rules)}"
+    print_line(
+        say(
+            f"Cấu hình tốt: cơ quan / hộp thư / nhóm / quy tắc: {counted}.",
+            f"Good: agencies / mailboxes / groups / rules: {counted}.",
+        ),
+        "green",
+    )
+    return 0
+
+
+def policy_test(config: Path | None, *, as_json: bool) -> int:
+    """Exit 0 when every test of the rule book passes, else 1."""
+    try:
+        rulebook = load_rulebook(config_dir(config), run_tests=False)
+    except ConfigFault as fault:
+        for problem in fault.problems:
+            console().print(harmless(problem), markup=False, soft_wrap=True)
+        return 1
+    results = run_tests(rulebook)
+    failed = [result for result in results if not result.passed]
+    if as_json:
+        print_json(
+            {
+                "ok": not failed,
+                "passed": len(results) - len(failed),
+                "failed": len(failed),
+                "tests": [
+                    {
+                        "name": r.test.name,
+                        "file": r.test.file,
+                        "line": r.test.line,
+                        "passed": r.passed,
+                        "detail": r.detail,
+                    }
+                    for r in results
+                ],
+            }
+        )
+        return 1 if failed else 0
+    if failed:
+        rows = [(f"{r.test.file}:{r.test.line}", r.test.name, r.detail) for r in failed]
+        print_table(say("Phép thử không đạt", "Failed tests"), say("Chỗ|Tên|Vì sao", "Where|Name|Why").split("|"), rows)
+    passed = len(results) - len(failed)
+    print_line(
+        say(f"{passed}/{len(results)} phép thử đạt.", f"{passed}/{len(results)} tests pass."),
+        "red" if failed else "green",
+    )
+    return 1 if failed else 0
+
+
+def _parsed(problem: str) -> dict[str, str | int]:
+    found = _PROBLEM.match(problem)
+    if found is None:
+        return {"file": "", "line": 0, "column": 0, "message": problem}
+    return {
+        "file": found["file"],
+        "line": int(found["line"]),
+        "column": int(found["column"]),
+        "message": found["message"],
+    }

@@ -1,0 +1,183 @@
+"""One mail's life for a person's eyes: what it was understood to be, what was decided and why, where it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mailrelay.cli.output import english, harmless, print_line, print_table, say
+from mailrelay.model.agency import Directory
+from mailrelay.model.calendar import format_date, format_moment
+from mailrelay.model.decision import Action
+from mailrelay.model.dispatch import DispatchState
+from mailrelay.model.document import Document, MessageClass
+from mailrelay.model.entry import Book, EntryStatus, EventKind, RegisterEntry
+from mailrelay.model.finding import Verdict
+from mailrelay.model.message import MessageState
+from mailrelay.receipts import words
+from mailrelay.reports.trace import Life
+
+_STATES: Mapping[MessageState, tuple[str, str]] = {
+    MessageState.PENDING: ("đã nhận, đang chờ kiểm tra", "received, waiting to be judged"),
+    MessageState.HELD: ("đang tạm giữ chờ người duyệt", "held for a person"),
+    MessageState.MOVING: ("đang chuyển", "on its way"),
+    MessageState.DONE: ("xong", "done"),
+    MessageState.RETURNED: ("không chuyển, đã báo người gửi", "not delivered, the sender was told"),
+    MessageState.REJECTED: ("từ chối ngay khi gửi", "refused in the session"),
+}
+_CLASSES: Mapping[MessageClass, tuple[str, str]] = {
+    MessageClass.DOCUMENT: ("văn bản vào sổ", "registered document"),
+    MessageClass.EXCHANGE: ("văn bản trao đổi", "official, unnumbered"),
+    MessageClass.LETTER: ("thư trao đổi", "letter"),
+    MessageClass.RECEIPT: ("biên nhận", "receipt"),
+}
+_ACTIONS: Mapping[Action, tuple[str, str]] = {
+    Action.RELAY: ("chuyển", "relay"),
+    Action.HOLD: ("tạm giữ", "hold"),
+    Action.RETURN: ("trả về người gửi", "return"),
+    Action.REJECT: ("từ chối", "reject"),
+}
+_DISPATCHES: Mapping[DispatchState, tuple[str, str]] = {
+    DispatchState.QUEUED: ("chờ chuyển", "queued"),
+    DispatchState.SENDING: ("đang gửi", "sending"),
+    DispatchState.DELIVERED: ("đã vào hộp thư", "delivered"),
+    DispatchState.RELAYED: ("đã chuyển ra ngoài", "relayed"),
+    DispatchState.DEFERRED: ("tạm hoãn, sẽ gửi lại", "deferred"),
+    DispatchState.FAILED: ("không chuyển được", "failed"),
+    DispatchState.WITHDRAWN: ("đã rút", "withdrawn"),
+    DispatchState.HELD: ("tạm giữ", "held"),
+}
+_EVENTS: Mapping[EventKind, tuple[str, str]] = {
+    EventKind.RECEIVED: ("tiếp nhận thư", "received"),
+    EventKind.REFUSED: ("từ chối", "refused"),
+    EventKind.JUDGED: ("xét", "judged"),
+    EventKind.REGISTERED: ("ghi sổ", "registered"),
+    EventKind.REPEATED: ("thư gửi lặp", "repeated"),
+    EventKind.HELD: ("tạm giữ", "held"),
+    EventKind.RELEASED: ("cho đi tiếp", "released"),
+    EventKind.RETURNED: ("trả lại", "returned"),
+    EventKind.DELIVERED: ("đã vào hộp thư", "delivered"),
+    EventKind.RELAYED: ("đã chuyển ra ngoài", "relayed"),
+    EventKind.DEFERRED: ("tạm hoãn", "deferred"),
+    EventKind.FAILED: ("không chuyển được", "failed"),
+    EventKind.WITHDRAWN: ("đã rút", "withdrawn"),
+    EventKind.ACCEPTED: ("đã vào sổ đến", "accepted"),
+    EventKind.RECEIPT: ("gửi biên nhận", "receipt"),
+    EventKind.CONFIGURED: ("đổi cấu hình", "configured"),
+}
+_STATUSES: Mapping[EntryStatus, tuple[str, str]] = {
+    EntryStatus.AWAITING: ("chờ chuyển đến", "awaiting delivery"),
+    EntryStatus.REGISTERED: ("đã vào sổ đi", "in the outgoing book"),
+    EntryStatus.ARRIVED: ("01 đã đến, chờ vào sổ", "01 arrived, not yet accepted"),
+    EntryStatus.RETURNED: ("02 trả lại", "02 returned"),
+    EntryStatus.ACCEPTED: ("03 đã tiếp nhận", "03 accepted"),
+    EntryStatus.ASSIGNED: ("04 đã phân công", "04 assigned"),
+    EntryStatus.IN_PROGRESS: ("05 đang xử lý", "05 in progress"),
+    EntryStatus.COMPLETED: ("06 hoàn thành", "06 completed"),
+    EntryStatus.RECALLED: ("13 thu hồi", "13 recalled"),
+    EntryStatus.RECALL_AGREED: ("15 đồng ý thu hồi", "15 recall agreed"),
+    EntryStatus.RECALL_REFUSED: ("16 từ chối thu hồi", "16 recall refused"),
+    EntryStatus.VOID: ("hủy", "void"),
+    EntryStatus.NOT_DELIVERED: ("không chuyển được", "not delivered"),
+}
+
+
+def event_word(kind: EventKind) -> str:
+    return say(*_EVENTS[kind])
+
+
+def status_word(status: EntryStatus) -> str:
+    return say(*_STATUSES[status])
+
+
+def dispatch_word(state: DispatchState) -> str:
+    return say(*_DISPATCHES[state])
+
+
+def state_word(state: MessageState) -> str:
+    return say(*_STATES[state])
+
+
+def class_word(message_class: MessageClass | None) -> str:
+    return say(*_CLASSES[message_class]) if message_class else ""
+
+
+def show(life: Life, directory: Directory) -> None:
+    """Print a mail's life: head, document, findings, decision, books, dispatches, receipts, history."""
+    record = life.record
+    origin = record.message.envelope.origin
+    _pair(say("Mã thư", "Mail id"), record.message.mail_id)
+    _pair(say("Loại", "Class"), class_word(record.message_class))
+    _pair(say("Tình trạng", "State"), state_word(record.state))
+    _pair(say("Nhận lúc", "Received"), f"{format_moment(record.message.received_at)}, {origin.door.value}")
+    _pair(say("Người gửi", "Sender"), record.message.envelope.sender or "<>")
+    _pair(say("Tiêu đề", "Subject"), record.subject)
+    _pair("Message-ID", record.message_id)
+    _pair("SHA-256", f"{record.message.digest} ({record.message.size} byte)")
+    if record.document is not None:
+        _document(record.document, record.warnings)
+    _findings(life)
+    _decision(life)
+    if life.entries:
+        rows = [_entry(entry, directory) for entry in life.entries]
+        print_table(
+            say("Sổ văn bản", "Books"),
+            say("Mục|Cơ quan|Sổ|Số|Trạng thái", "Entry|Agency|Book|No|Status").split("|"),
+            rows,
+        )
+    if life.dispatches:
+        sent = [(d.recipient.address, dispatch_word(d.state), str(d.attempts), d.detail) for d in life.dispatches]
+        print_table(
+            say("Chuyển đến", "Dispatches"),
+            say("Người nhận|Tình trạng|Lần|Chi tiết", "To|State|Tries|Detail").split("|"),
+            sent,
+        )
+    if life.receipts:
+        told = [(r.kind.value, r.to, r.state.value) for r in life.receipts]
+        print_table(say("Biên nhận", "Receipts"), say("Loại|Gửi cho|Tình trạng", "Kind|To|State").split("|"), told)
+    history = [(format_moment(e.at), event_word(e.kind), e.agency or "", e.actor) for e in life.events]
+    print_table(say("Diễn biến", "History"), say("Lúc|Sự kiện|Cơ quan|Ai", "At|Event|Agency|Actor").split("|"), history)
+
+
+def _pair(name: str, value: str) -> None:
+    if value:
+        print_line(f"{name:12} {harmless(value)}")
+
+
+def _document(document: Document, warnings: tuple[str, ...]) -> None:
+    issued = f" ngày {format_date(document.issued_on)}" if document.issued_on else ""
+    _pair(
+        say("Văn bản", "Document"),
+        f"{document.type} {document.code or say('(chưa có số)', '(no number)')}{issued}".strip(),
+    )
+    _pair(say("Trích yếu", "Summary"), document.summary)
+    for warning in warnings:
+        _pair(say("Lưu ý", "Warning"), words.warning(warning, english=english()))
+
+
+def _findings(life: Life) -> None:
+    spoken = [f for f in life.record.findings if f.verdict is not Verdict.NONE]
+    rows = [(f.check.value, f.verdict.value, f.subject, words.finding(f, english=english())) for f in spoken]
+    if rows:
+        print_table(
+            say("Kiểm tra", "Findings"), say("Mục|Kết quả|Của|Nghĩa là", "Check|Verdict|Of|Meaning").split("|"), rows
+        )
+
+
+def _decision(life: Life) -> None:
+    decision = life.record.decision
+    if decision is None:
+        return
+    rows = []
+    for judged in decision.recipients:
+        reasons = "; ".join((reason.en if english() else reason.vi) for reason in judged.reasons)
+        rows.append((judged.recipient, say(*_ACTIONS[judged.action]), ", ".join(judged.rules), reasons))
+    print_table(
+        say("Quyết định", "Decision"), say("Người nhận|Việc|Quy tắc|Lý do", "To|Action|Rules|Reasons").split("|"), rows
+    )
+
+
+def _entry(entry: RegisterEntry, directory: Directory) -> tuple[str, ...]:
+    agency = directory.agency(entry.agency)
+    book = say("đi", "outgoing") if entry.book is Book.OUTGOING else say("đến", "incoming")
+    number = f"{entry.seq}/{entry.year}" if entry.seq is not None else say("chờ vào sổ", "none yet")
+    return (str(entry.entry_id), agency.name if agency else entry.agency, book, number, status_word(entry.status))

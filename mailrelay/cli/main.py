@@ -1,0 +1,290 @@
+"""The command tree. Commands only parse; what they do is imported when they run, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailrelay import __version__
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="Thư mục cấu hình (mailrelay.toml, mailboxes.yaml, policies/). [MAILRELAY_CONFIG]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="In kết quả dạng JSON. (JSON output)")]
+
+app = typer.Typer(
+    name="mailrelay",
+    help="Gửi, nhận văn bản điện tử qua thư. (Exchange of official documents by e-mail.)",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+log = typer.Typer(help="Nhật ký văn bản: tìm, liệt kê, xem. (The document log.)", no_args_is_help=True)
+register = typer.Typer(help="Sổ văn bản đi, đến. (The register books.)", no_args_is_help=True)
+queue = typer.Typer(help="Hàng đợi chuyển thư. (The delivery queue.)", no_args_is_help=True)
+policy = typer.Typer(help="Quy tắc trong policies/. (The rule book.)", no_args_is_help=True)
+app.add_typer(log, name="log")
+app.add_typer(register, name="register")
+app.add_typer(queue, name="queue")
+app.add_typer(policy, name="policy")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="In số phiên bản. (Print the version)")] = False,
+) -> None:
+    if version:
+        typer.echo(f"mailrelay {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Chạy kịch bản một lần rồi thoát. (Run once, print, exit)")
+    ] = False,
+    as_json: Json = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Nơi dựng cơ quan mẫu; mặc định: thư mục tạm. (Where the office is built)"),
+    ] = None,
+) -> None:
+    """Dựng cả một cơ quan mẫu trên máy này và gửi văn bản thật qua nó. (A whole office on loopback.)"""
+    from mailrelay.cli.demo.run import demonstrate
+
+    raise SystemExit(demonstrate(folder, once=once, as_json=as_json))
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    only: Annotated[
+        str | None, typer.Option("--only", help="Chỉ chạy một phần. Cần PostgreSQL. (Run one part only)")
+    ] = None,
+) -> None:
+    """Chạy dịch vụ. (Run the service until it is told to stop.)"""
+    from mailrelay.cli.service import serve as run
+
+    raise SystemExit(run(config, only))
+
+
+@app.command()
+def check(config: Config = None, as_json: Json = False) -> None:
+    """Kiểm tra cấu hình; mỗi lỗi một dòng tệp:dòng:cột. Mã thoát 0 tốt, 1 có lỗi. (Check the configuration.)"""
+    from mailrelay.cli.admin import check as run
+
+    raise SystemExit(run(config, as_json=as_json))
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="Tệp thư .eml. (A mail file)")],
+    sender: Annotated[str, typer.Option("--from", help="Người gửi phong bì. (Envelope sender)")],
+    to: Annotated[list[str], typer.Option("--to", help="Người nhận; có thể lặp lại. (Recipients)")],
+    login: Annotated[str | None, typer.Option("--login", help="Tài khoản đã đăng nhập. (Authenticated login)")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Nói trước điều gì sẽ xảy ra với một thư, không chuyển gì cả. (Dry run on the live engine.)"""
+    from mailrelay.cli.explain import explain as run
+
+    raise SystemExit(run(config, file, sender, to, login, as_json=as_json))
+
+
+@app.command()
+def trace(
+    mail_id: Annotated[str | None, typer.Argument(help="Mã thư 26 ký tự. (Mail id)")] = None,
+    message_id: Annotated[str | None, typer.Option("--message-id", help="Message-ID.")] = None,
+    sha256: Annotated[str | None, typer.Option("--sha256", help="SHA-256 của thư. (Digest of the mail)")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Toàn bộ đường đi của một thư. (The whole life of one mail.)"""
+    from mailrelay.cli.audit import trace as run
+
+    raise SystemExit(run(config, mail_id, message_id, sha256, as_json=as_json))
+
+
+@log.command("search")
+def log_search(
+    text: Annotated[str, typer.Argument(help="Chữ cần tìm, có dấu hay không. (Words, with or without marks)")] = "",
+    kind: Annotated[str | None, typer.Option("--kind", help="Loại sự kiện. (Kind of event)")] = None,
+    agency: Annotated[str | None, typer.Option("--agency", help="Mã cơ quan. (Agency id)")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Từ ngày, dd/mm/yyyy hay yyyy-mm-dd.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Đến hết ngày. (Until the end of this day)")] = None,
+    before: Annotated[
+        int | None, typer.Option("--before", help="Trang sau: các dòng trước số này. (Next page)")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Tìm trong nhật ký. (Search the document log.)"""
+    from mailrelay.cli.audit import log_search as run
+
+    raise SystemExit(run(config, text, kind, agency, since, until, before, limit, as_json=as_json))
+
+
+@log.command("list")
+def log_list(
+    before: Annotated[
+        int | None, typer.Option("--before", help="Trang sau: các dòng trước số này. (Next page)")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Các dòng mới nhất của nhật ký. (The newest rows.)"""
+    from mailrelay.cli.audit import log_search as run
+
+    raise SystemExit(run(config, "", None, None, None, None, before, limit, as_json=as_json))
+
+
+@log.command("show")
+def log_show(
+    event: Annotated[int, typer.Argument(help="Số dòng nhật ký. (Row id)")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Một dòng nhật ký. (One row.)"""
+    from mailrelay.cli.audit import log_show as run
+
+    raise SystemExit(run(config, event, as_json=as_json))
+
+
+@register.command("list")
+def register_list(
+    agency: Annotated[str, typer.Option("--agency", help="Mã hoặc ký hiệu cơ quan. (Agency id or symbol)")],
+    book: Annotated[str, typer.Option("--book", help="di | den (outgoing | incoming)")] = "incoming",
+    year: Annotated[int | None, typer.Option("--year", help="Năm; mặc định năm nay. (Year)")] = None,
+    after: Annotated[int, typer.Option("--after", help="Trang sau: sau mục số này. (Next page)")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Các mục của một sổ. (The entries of a book.)"""
+    from mailrelay.cli.books import register_list as run
+
+    raise SystemExit(run(config, agency, book, year, after, limit, as_json=as_json))
+
+
+@register.command("show")
+def register_show(
+    entry: Annotated[int, typer.Argument(help="Mã mục. (Entry id)")], config: Config = None, as_json: Json = False
+) -> None:
+    """Một mục và các trạng thái của nó. (One entry and its statuses.)"""
+    from mailrelay.cli.books import register_show as run
+
+    raise SystemExit(run(config, entry, as_json=as_json))
+
+
+@register.command("accept")
+def register_accept(
+    entry: Annotated[int, typer.Argument(help="Mã mục. (Entry id)")],
+    note: Annotated[str, typer.Option("--note", help="Ghi chú. (Note)")] = "",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Tiếp nhận, cho số đến (trạng thái 03). (Accept: the next incoming number.)"""
+    from mailrelay.cli.books import register_accept as run
+
+    raise SystemExit(run(config, entry, note, as_json=as_json))
+
+
+@register.command("return")
+def register_return(
+    entry: Annotated[int, typer.Argument(help="Mã mục. (Entry id)")],
+    reason: Annotated[str, typer.Option("--reason", help="Lý do, bắt buộc. (Reason)")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Trả lại văn bản, nêu lý do (trạng thái 02). (Return with a reason.)"""
+    from mailrelay.cli.books import register_return as run
+
+    raise SystemExit(run(config, entry, reason, as_json=as_json))
+
+
+@queue.command("list")
+def queue_list(
+    state: Annotated[list[str] | None, typer.Option("--state", help="Chỉ trạng thái này. (Only this state)")] = None,
+    after: Annotated[int, typer.Option("--after", help="Trang sau. (Next page)")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Những gì đang chờ: gửi lại lúc nào, vì sao. (What waits and why.)"""
+    from mailrelay.cli.queue import queue_list as run
+
+    raise SystemExit(run(config, state, after, limit, as_json=as_json))
+
+
+@queue.command("show")
+def queue_show(
+    dispatch: Annotated[int, typer.Argument(help="Số lượt gửi. (Dispatch id)")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Một lượt gửi và mọi lần thử. (One dispatch and every try.)"""
+    from mailrelay.cli.queue import queue_show as run
+
+    raise SystemExit(run(config, dispatch, as_json=as_json))
+
+
+@queue.command("retry")
+def queue_retry(
+    dispatches: Annotated[list[int], typer.Argument(help="Các số lượt gửi. (Dispatch ids)")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Gửi lại ngay. (Try again now.)"""
+    from mailrelay.cli.queue import queue_retry as run
+
+    raise SystemExit(run(config, dispatches, as_json=as_json))
+
+
+@queue.command("release")
+def queue_release(
+    mail_id: Annotated[str, typer.Argument(help="Mã thư. (Mail id)")],
+    recipient: Annotated[str | None, typer.Option("--recipient", help="Chỉ người nhận này. (Only this one)")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Cho một thư đang tạm giữ đi tiếp. (Release a held mail.)"""
+    from mailrelay.cli.queue import queue_release as run
+
+    raise SystemExit(run(config, mail_id, recipient, as_json=as_json))
+
+
+@queue.command("return")
+def queue_return(
+    mail_id: Annotated[str, typer.Argument(help="Mã thư. (Mail id)")],
+    reason: Annotated[str, typer.Option("--reason", help="Lý do, bắt buộc. (Reason)")],
+    recipient: Annotated[str | None, typer.Option("--recipient", help="Chỉ người nhận này. (Only this one)")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Không chuyển một thư đang tạm giữ; người gửi được báo lý do. (Do not deliver a held mail; the sender is told.)"""
+    from mailrelay.cli.queue import queue_return as run
+
+    raise SystemExit(run(config, mail_id, recipient, reason, as_json=as_json))
+
+
+@policy.command("test")
+def policy_test(config: Config = None, as_json: Json = False) -> None:
+    """Chạy các phép thử ghi trong policies/. Mã thoát 0 đạt, 1 không đạt. (Run the rule book's own tests.)"""
+    from mailrelay.cli.admin import policy_test as run
+
+    raise SystemExit(run(config, as_json=as_json))
+
+
+def main() -> None:
+    """Entry point of the `mailrelay` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""How commands reach the office: its configuration, its store for reading, its daemon (or its lock) for acting."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mailrelay.cli.output import fail, say
+from mailrelay.config.office import Office, load_office
+from mailrelay.config.settings import Settings
+from mailrelay.model.faults import ConfigFault, Fault
+
+T = TypeVar("T")
+
+
+def config_dir(option: Path | None) -> Path:
+    """`--config`, else MAILRELAY_CONFIG, else the system's place, else this folder."""
+    if option is not None:
+        return option
+    named = os.environ.get("MAILRELAY_CONFIG")
+    if named:
+        return Path(named)
+    system = Path("/etc/mailrelay")
+    return system if (system / "mailrelay.toml").exists() else Path()
+
+
+def load(option: Path | None) -> Office:
+    """The office, or its problems on standard error and exit 1."""
+    try:
+        return load_office(config_dir(option))
+    except ConfigFault as fault:
+        fail(fault.diagnostics())
+
+
+def read(settings: Settings, question: Callable[[Any], T]) -> T:
+    """Answer a question from the store on a read-only connection; the daemon may be running or not."""
+    from mailrelay.store.engine import open_reader
+
+    async def ask() -> T:
+        store = await open_reader(settings.store_url)
+        try:
+            return await store.read(question)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(ask())
+    except Fault as fault:
+        fail(fault.diagnostics())
+
+
+def act(office: Office, verb: str, arguments: Mapping[str, Any]) -> Any:
+    """Have the daemon do something; without a daemon do it here, under the lock of the data folder."""
+    path = office.settings.listen.control
+    try:
+        answer = _ask_daemon(path, {"verb": verb, **arguments})
+    except (FileNotFoundError, ConnectionRefusedError):
+        return _act_alone(office, verb, arguments)
+    except OSError as error:
+        fail(
+            say(
+                f"Không nói chuyện được với dịch vụ qua {path}: {error.strerror}",
+                f"cannot reach the daemon at {path}: {error.strerror}",
+            )
+        )
+    if not answer.get("ok"):
+        fail(str(answer.get("error", "")))
+    return answer.get("result")
+
+
+def _ask_daemon(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(60)
+        connection.connect(str(path))
+        connection.sendall(json.dumps(request, ensure_ascii=False).encode() + b"\n")
+        with connection.makefile("rb") as answer:
+            parsed: dict[str, Any] = json.loads(answer.readline() or b"{}")
+            return parsed
+
+
+def _act_alone(office: Office, verb: str, arguments: Mapping[str, Any]) -> Any:
+    from mailrelay.daemon import act_alone
+
+    try:
+        return asyncio.run(act_alone(office, verb, arguments))
+    except Fault as fault:
+        fail(fault.diagnostics())
+    except (KeyError, ValueError) as error:
+        fail(str(error))

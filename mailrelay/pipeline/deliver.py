@@ -1,0 +1,215 @@
+"""Queued dispatches go out: claimed with a lease, sent, settled in one transaction with what follows from the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from mailrelay.config.office import Office
+from mailrelay.delivery.queue import settlement
+from mailrelay.delivery.route import route
+from mailrelay.failpoint import failpoint
+from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome, Parcel, Result
+from mailrelay.model.document import MessageClass
+from mailrelay.model.entry import Book, EntryStatus, EventKind, LogEvent
+from mailrelay.model.identity import MailId
+from mailrelay.model.message import MessageState
+from mailrelay.model.receipt import ReceiptState
+from mailrelay.model.record import MailRecord
+from mailrelay.pipeline.parts import Parts
+from mailrelay.receipts import drawer
+from mailrelay.register import books
+from mailrelay.store import dispatches, entries, log, messages, receipts
+from mailrelay.store.engine import Transaction
+from mailrelay.telemetry import log as telemetry
+
+_CLAIM = 64  # dispatches taken at once
+_LOOK = 5.0  # seconds between looks at the queue when no bell rings
+_EVENTS = {
+    DispatchState.DELIVERED: EventKind.DELIVERED,
+    DispatchState.RELAYED: EventKind.RELAYED,
+    DispatchState.DEFERRED: EventKind.DEFERRED,
+    DispatchState.FAILED: EventKind.FAILED,
+}
+
+
+class Dispatcher:
+    """The delivery loop of one process. Claims are leases in the store: several dispatchers may run beside each other."""
+
+    def __init__(self, parts: Parts, *, lease: timedelta = timedelta(minutes=20), parallel: int = 16) -> None:
+        self._parts = parts
+        self._lease = lease
+        self._free = asyncio.Semaphore(parallel)
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled; what is being sent then finishes or falls back to the queue when its lease ends."""
+        try:
+            while True:
+                bell = self._parts.bells.dispatches
+                bell.clear()
+                if await self._round() == 0:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(await self._pause()):
+                            await bell.wait()
+        finally:
+            if self._sending:
+                _, unfinished = await asyncio.wait(self._sending, timeout=10)
+                for task in unfinished:
+                    task.cancel()
+
+    async def _round(self) -> int:
+        parts = self._parts
+        now = parts.now()
+        concurrency = parts.office().settings.delivery.per_destination
+        claimed = await parts.store.write(
+            lambda tx: dispatches.claim(tx, now, self._lease, _CLAIM, per_destination=concurrency)
+        )
+        consignments: dict[tuple[MailId, str], list[Dispatch]] = {}
+        for dispatch in claimed:
+            consignments.setdefault((dispatch.mail_id, dispatch.destination), []).append(dispatch)
+        for consignment in consignments.values():
+            await self._free.acquire()
+            task = asyncio.create_task(self._carry(consignment), name=f"deliver-{consignment[0].mail_id}")
+            self._sending.add(task)
+            task.add_done_callback(self._done)
+        return len(claimed)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._free.release()
+        self._parts.bells.dispatches.set()
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            # The lease brings these dispatches back; one mail's fault never stops the others.
+            telemetry.error("delivery-fault", task=task.get_name(), fault=type(fault).__name__, exc_info=fault)
+
+    async def _pause(self) -> float:
+        due = await self._parts.store.read(dispatches.next_due)
+        if due is None:
+            return _LOOK
+        return min(_LOOK, max(0.05, (due - self._parts.now()).total_seconds()))
+
+    async def _carry(self, consignment: Sequence[Dispatch]) -> None:
+        parts = self._parts
+        mail_id = consignment[0].mail_id
+        record = await parts.store.read(lambda tx: messages.get(tx, mail_id))
+        assert record is not None  # a dispatch references its message
+        office = parts.office()
+        target = route(consignment[0].recipient.address, office.directory, office.settings.delivery.routes)
+        if target is None:
+            outcomes = tuple(_no_route(dispatch) for dispatch in consignment)
+        else:
+            failpoint("deliver.before-send")
+            outcomes = await parts.courier.deliver(self._parcel(record, consignment), target)
+            failpoint("deliver.after-send")
+        settled = tuple(zip(consignment, outcomes, strict=True))
+        await parts.store.write(lambda tx: settle(tx, parts, record, settled))
+        failpoint("deliver.after-settle")
+        parts.bells.receipts.set()
+        await self._forget_letter(record)
+
+    def _parcel(self, record: MailRecord, consignment: Sequence[Dispatch]) -> Parcel:
+        message = record.message
+        return Parcel(
+            mail_id=message.mail_id,
+            sender=message.envelope.sender,
+            recipients=tuple(dispatch.recipient for dispatch in consignment),
+            path=self._parts.spool.path(message.mail_id),
+            size=message.size,
+            rendering=record.rendering,
+            body=message.envelope.body,
+            smtputf8=message.envelope.smtputf8,
+            requiretls=message.envelope.requiretls,
+            ret=message.envelope.ret,
+            envid=message.envelope.envid,
+        )
+
+    async def _forget_letter(self, record: MailRecord) -> None:
+        """Delete the bytes of a letter after its final delivery, where the setting says so."""
+        parts = self._parts
+        keep = parts.office().settings.letters.keep
+        if record.message_class is not MessageClass.LETTER or keep:
+            return
+        mail_id = record.message.mail_id
+        sendings = await parts.store.read(lambda tx: dispatches.of_mail(tx, mail_id))
+        if all(s.state in (DispatchState.DELIVERED, DispatchState.RELAYED) for s in sendings):
+            with suppress(FileNotFoundError):
+                await asyncio.to_thread(parts.spool.remove, mail_id)
+
+
+def settle(tx: Transaction, parts: Parts, record: MailRecord, settled: Sequence[tuple[Dispatch, Outcome]]) -> None:
+    """One transaction: states and attempts, log events, arrivals in the books, receipts, the state of the mail."""
+    now = parts.now()
+    office = parts.office()
+    mail_id = record.message.mail_id
+    final: list[tuple[Dispatch, Outcome]] = []
+    for dispatch, outcome in settled:
+        state, next_attempt_at, detail = settlement(dispatch, outcome, now, office.settings.delivery.schedule)
+        dispatches.settle(
+            tx, dispatch.dispatch_id, state, next_attempt_at=next_attempt_at, outcome=outcome, at=now, detail=detail
+        )
+        log.append(tx, _event(record, dispatch, outcome, state, office, parts))
+        final.append((replace(dispatch, state=state, detail=detail), outcome))
+    arrived = [d.recipient.address for d, _ in final if d.state in (DispatchState.DELIVERED, DispatchState.RELAYED)]
+    failed = [d.recipient.address for d, _ in final if d.state is DispatchState.FAILED]
+    if record.message_class is MessageClass.DOCUMENT:
+        _note_in_books(tx, record, office, arrived, failed, parts)
+    for receipt in drawer.on_settled(record, final, office.directory, now):
+        receipts.insert(tx, receipt)
+    close(tx, mail_id)
+
+
+def close(tx: Transaction, mail_id: MailId) -> None:
+    """Set the mail's state from its dispatches; a notice's receipt follows its mail."""
+    states = {dispatch.state for dispatch in dispatches.of_mail(tx, mail_id)}
+    if any(not state.is_final and state is not DispatchState.HELD for state in states):
+        messages.set_state(tx, mail_id, MessageState.MOVING)
+        return
+    held = DispatchState.HELD in states
+    messages.set_state(tx, mail_id, MessageState.HELD if held else MessageState.DONE)
+    receipt = receipts.by_notice(tx, mail_id)
+    if receipt is not None and not held:
+        went = states <= {DispatchState.DELIVERED, DispatchState.RELAYED}
+        receipts.mark(tx, receipt.receipt_id, ReceiptState.SENT if went else ReceiptState.FAILED)
+
+
+def _note_in_books(
+    tx: Transaction, record: MailRecord, office: Office, arrived: Sequence[str], failed: Sequence[str], parts: Parts
+) -> None:
+    now = parts.now()
+    for entry in entries.of_mail(tx, record.message.mail_id):
+        agency = office.directory.agency(entry.agency)
+        if entry.book is not Book.INCOMING or agency is None:
+            continue
+        own = {address.lower() for address in entry.recipients}
+        if own & {address.lower() for address in arrived}:
+            after = books.arrive(tx, entry, agency, now)
+            if after.seq is not None and entry.seq is None:
+                detail = {"entry": entry.entry_id, "seq": after.seq, "year": after.year}
+                event = LogEvent(now, EventKind.ACCEPTED, record.message.mail_id, entry.agency, "mailrelay", detail)
+                log.append(tx, event)
+        elif entry.status is EntryStatus.AWAITING and own <= {address.lower() for address in failed}:
+            entries.set_status(tx, entry.entry_id, EntryStatus.NOT_DELIVERED, at=now, actor="mailrelay")
+
+
+def _event(
+    record: MailRecord, dispatch: Dispatch, outcome: Outcome, state: DispatchState, office: Office, parts: Parts
+) -> LogEvent:
+    agency = office.directory.agency_of(dispatch.recipient.address)
+    detail = {
+        "dispatch": dispatch.dispatch_id,
+        "status": outcome.status,
+        "code": outcome.code,
+        "remote": outcome.remote,
+        "tls": outcome.tls,
+        "uncertain": outcome.uncertain,
+    }
+    agency_id = agency.agency_id if agency else None
+    return LogEvent(parts.now(), _EVENTS[state], record.message.mail_id, agency_id, "mailrelay", detail)
+
+
+def _no_route(dispatch: Dispatch) -> Outcome:
+    return Outcome(dispatch.recipient.address, Result.FAILED, "5.4.4", text="no route to this address")

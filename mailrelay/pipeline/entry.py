@@ -1,0 +1,201 @@
+"""The one transaction of a judged mail: message, findings, log, books, dispatches, receipts – all or nothing.
+
+Every function works inside the caller's transaction and may be run again from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from mailrelay.config.office import Office
+from mailrelay.delivery.route import route
+from mailrelay.model.agency import Directory
+from mailrelay.model.decision import Action
+from mailrelay.model.dispatch import Dispatch, DispatchState
+from mailrelay.model.document import MessageClass, Secrecy, Urgency
+from mailrelay.model.entry import EventKind, LogEvent, RegisterEntry
+from mailrelay.model.envelope import Envelope, Recipient
+from mailrelay.model.identity import AgencyId, MailId
+from mailrelay.model.message import MessageState
+from mailrelay.model.record import MailRecord
+from mailrelay.pipeline.judgement import Judgement
+from mailrelay.receipts import drawer
+from mailrelay.register import books
+from mailrelay.store import dispatches, log, messages, receipts
+from mailrelay.store.engine import Transaction
+
+REPEAT_WINDOW = timedelta(days=7)
+NO_ROUTE = "no-route"
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The id under which a mail stands in the log: its own, or the earlier one's when it was a mere repeat."""
+
+    mail_id: MailId
+    repeated: bool = False
+    entries: tuple[RegisterEntry, ...] = ()
+
+
+def enter(tx: Transaction, judgement: Judgement, office: Office, now: datetime, *, known: bool = False) -> Entered:
+    """Write everything that an accepted mail causes. `known`: its row exists already (it was pending)."""
+    record = judgement.record
+    mail_id = record.message.mail_id
+    live = messages.repeats(tx, record.repeat_key, now - REPEAT_WINDOW)
+    fresh = tuple(r for r in judgement.recipients if r.address.lower() not in live)
+    if live and not fresh and not known:
+        earlier = next(iter(live.values()))
+        log.append(tx, LogEvent(now, EventKind.REPEATED, earlier, detail={"recipients": len(judgement.recipients)}))
+        return Entered(earlier, repeated=True)
+    (messages.update if known else messages.insert)(tx, record)
+    log.append(tx, _received(record, office.directory, now))
+    entries = _books(tx, judgement, office.directory, now)
+    sendings = _dispatches(judgement, fresh, office, now)
+    dispatches.insert(tx, sendings)
+    if not sendings:
+        messages.set_state(tx, mail_id, _resting_state(record))
+    for receipt in drawer.on_accept(record, judgement.content, judgement.recognition, office.directory, entries, now):
+        receipts.insert(tx, receipt)
+    return Entered(mail_id, entries=entries)
+
+
+def refuse(tx: Transaction, judgement: Judgement, directory: Directory, now: datetime, *, known: bool = False) -> None:
+    """Note a refusal. Of a secret paper only time, sender, digest and reason are kept (Law 29/2018/QH14)."""
+    record = judgement.record
+    if judgement.secrecy is not Secrecy.NONE:
+        record = _contentless(record)
+    (messages.update if known else messages.insert)(tx, record)
+    decided = judgement.decision.recipients[0]
+    detail = {"rules": list(decided.rules), "refusal": decided.refusal, "sha256": record.message.digest}
+    actor = record.message.envelope.sender
+    log.append(tx, LogEvent(now, EventKind.REFUSED, record.message.mail_id, actor=actor, detail=detail))
+    if judgement.secrecy is not Secrecy.NONE:
+        envelope, digest = record.message.envelope, record.message.digest
+        for receipt in drawer.on_secret_refused(
+            envelope, judgement.secrecy, directory, digest, now, mail_id=record.message.mail_id
+        ):
+            receipts.insert(tx, receipt)
+
+
+def postpone(tx: Transaction, record: MailRecord, now: datetime) -> None:
+    """Note a mail that was acknowledged before it could be judged."""
+    messages.insert(tx, record)
+    log.append(tx, LogEvent(now, EventKind.RECEIVED, record.message.mail_id, detail={"state": "pending"}))
+
+
+def _received(record: MailRecord, directory: Directory, now: datetime) -> LogEvent:
+    assert record.decision is not None and record.message_class is not None
+    origin = record.message.envelope.origin
+    agency = directory.agency_of(record.message.envelope.sender)
+    detail = {
+        "door": origin.door.value,
+        "class": record.message_class.value,
+        "action": record.decision.action.value,
+        "recipients": len(record.decision.recipients),
+        "size": record.message.size,
+        "sha256": record.message.digest,
+        "rulebook": record.decision.rulebook_digest,
+        "directory": record.decision.directory_digest,
+    }
+    actor = origin.login or origin.account or origin.peer
+    return LogEvent(
+        now, EventKind.RECEIVED, record.message.mail_id, agency.agency_id if agency else None, actor, detail
+    )
+
+
+def _books(tx: Transaction, judgement: Judgement, directory: Directory, now: datetime) -> tuple[RegisterEntry, ...]:
+    """Sổ đi of the issuer and sổ đến of every receiving agency, for documents that go on or wait."""
+    recognition, record = judgement.recognition, judgement.record
+    if recognition.message_class is not MessageClass.DOCUMENT or recognition.document is None:
+        return ()
+    receivers = [r.recipient for r in judgement.decision.recipients if r.action in (Action.RELAY, Action.HOLD)]
+    if not receivers:
+        return ()
+    document, mail_id = recognition.document, record.message.mail_id
+    sender = record.message.envelope.sender
+    issuer = _issuer(document.issuer, sender, judgement, directory)
+    entries: list[RegisterEntry] = []
+    outgoing = directory.agency(AgencyId(issuer)) if record.message.envelope.origin.is_authenticated else None
+    if outgoing is not None:
+        entries.append(books.enter_outgoing(tx, document, outgoing, receivers, mail_id, now))
+    grouped = books.receiving_agencies(receivers, directory, outgoing.agency_id if outgoing else None)
+    for agency_id, addresses in sorted(grouped.items()):
+        agency = directory.agency(agency_id)
+        assert agency is not None
+        entry = books.enter_incoming(tx, document, agency, issuer, addresses, mail_id, now)
+        if record.message.envelope.origin.in_place:
+            entry = books.arrive(tx, entry, agency, now)
+        entries.append(entry)
+    for entry in entries:
+        detail = {"entry": entry.entry_id, "book": entry.book.value, "year": entry.year, "seq": entry.seq}
+        log.append(tx, LogEvent(now, EventKind.REGISTERED, mail_id, entry.agency, detail=detail))
+    return tuple(entries)
+
+
+def _issuer(recognised: AgencyId | None, sender: str, judgement: Judgement, directory: Directory) -> str:
+    """The issuing agency's id for a known sender, else the sender's address."""
+    if judgement.record.message.envelope.origin.is_authenticated and judgement.recognition.document is not None:
+        agency = books.issuing_agency(judgement.recognition.document, sender, directory)
+        if agency is not None:
+            return agency.agency_id
+    return recognised or sender.lower() or "unknown"
+
+
+def _dispatches(
+    judgement: Judgement, recipients: Sequence[Recipient], office: Office, now: datetime
+) -> tuple[Dispatch, ...]:
+    if judgement.record.message.envelope.origin.in_place:
+        return ()
+    actions = {r.recipient.lower(): r.action for r in judgement.decision.recipients}
+    states = {Action.RELAY: DispatchState.QUEUED, Action.HOLD: DispatchState.HELD}
+    document = judgement.recognition.document
+    urgency = document.urgency if document else Urgency.NORMAL
+    return tuple(
+        Dispatch(
+            mail_id=judgement.record.message.mail_id,
+            recipient=recipient,
+            destination=destination_of(recipient.address, office),
+            state=states[actions[recipient.address.lower()]],
+            next_attempt_at=now,
+            urgency=urgency,
+            created_at=now,
+        )
+        for recipient in recipients
+        if actions[recipient.address.lower()] in states
+    )
+
+
+def destination_of(address: str, office: Office) -> str:
+    """The name under which the queue counts a recipient's next hop."""
+    target = route(address, office.directory, office.settings.delivery.routes)
+    return target.destination if target else NO_ROUTE
+
+
+def _resting_state(record: MailRecord) -> MessageState:
+    if record.message.envelope.origin.in_place and record.state is MessageState.MOVING:
+        return MessageState.DONE
+    return MessageState.DONE if record.state is MessageState.MOVING else record.state
+
+
+def _contentless(record: MailRecord) -> MailRecord:
+    envelope = record.message.envelope
+    bare = Envelope(envelope.sender, (), envelope.origin)
+    return replace(
+        record,
+        message=replace(record.message, envelope=bare),
+        subject="",
+        message_id="",
+        attachments=(),
+        document=None,
+        findings=tuple(f for f in record.findings if f.check.value == "secrecy"),
+        repeat_key="",
+        rendering=type(record.rendering)(),
+        decision=replace(
+            record.decision,
+            recipients=tuple(replace(r, recipient="", reasons=()) for r in record.decision.recipients[:1]),
+        )
+        if record.decision
+        else None,
+    )

@@ -1,0 +1,127 @@
+"""What people decide about waiting things: held dispatches and entries that wait for their văn thư.
+
+Each act is one transaction with its log event; each raises NotFound or NotAllowed for what cannot be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from mailrelay.model.agency import Directory
+from mailrelay.model.dispatch import Dispatch, DispatchState
+from mailrelay.model.entry import EventKind, LogEvent, RegisterEntry
+from mailrelay.model.faults import NotAllowed, NotFound
+from mailrelay.model.identity import MailId
+from mailrelay.pipeline.deliver import close
+from mailrelay.receipts import drawer
+from mailrelay.register import books
+from mailrelay.store import dispatches, log, messages, receipts
+from mailrelay.store.engine import Store, Transaction
+
+T = TypeVar("T")
+
+
+class Desk:
+    """The acts of văn thư and admins; `actor` is who acts, as the log shall name them. `ring` wakes the loops, if any run."""
+
+    def __init__(
+        self, store: Store, directory: Callable[[], Directory], now: Callable[[], datetime], ring: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._now = now
+        self._ring = ring
+
+    async def accept_entry(self, entry_id: int, actor: str, note: str = "") -> RegisterEntry:
+        """`mailrelay register accept`: status 03, the next số đến."""
+
+        def act(tx: Transaction, now: datetime) -> RegisterEntry:
+            entry = books.accept(tx, entry_id, actor=actor, now=now, note=note)
+            detail = {"entry": entry_id, "seq": entry.seq, "year": entry.year}
+            log.append(tx, LogEvent(now, EventKind.ACCEPTED, entry.mail_id, entry.agency, actor, detail))
+            return entry
+
+        return await self._act(act)
+
+    async def return_entry(self, entry_id: int, actor: str, reason: str) -> RegisterEntry:
+        """`mailrelay register return`: status 02 with a reason; the sender is told at once."""
+
+        def act(tx: Transaction, now: datetime) -> RegisterEntry:
+            entry = books.give_back(tx, entry_id, reason=reason, actor=actor, now=now)
+            log.append(tx, LogEvent(now, EventKind.RETURNED, entry.mail_id, entry.agency, actor, {"entry": entry_id}))
+            record = messages.get(tx, entry.mail_id)
+            if record is not None:
+                directory = self._directory()
+                for receipt in drawer.on_entry_returned(entry, record, reason, actor, now, directory=directory):
+                    receipts.insert(tx, receipt)
+            return entry
+
+        return await self._act(act)
+
+    async def release(self, mail_id: MailId, actor: str, recipient: str | None = None) -> tuple[Dispatch, ...]:
+        """Let held dispatches of a mail go, all or one recipient's."""
+
+        def act(tx: Transaction, now: datetime) -> tuple[Dispatch, ...]:
+            held = _waiting(tx, mail_id, recipient)
+            for dispatch in held:
+                dispatches.release(tx, dispatch.dispatch_id, now)
+            detail = {"dispatches": [d.dispatch_id for d in held]}
+            log.append(tx, LogEvent(now, EventKind.RELEASED, mail_id, actor=actor, detail=detail))
+            close(tx, mail_id)
+            return dispatches.of_mail(tx, mail_id)
+
+        return await self._act(act)
+
+    async def return_held(
+        self, mail_id: MailId, actor: str, reason: str, recipient: str | None = None
+    ) -> tuple[Dispatch, ...]:
+        """Do not let held dispatches go: withdrawn, and the sender is told why."""
+        if not reason.strip():
+            raise NotAllowed("Không chuyển một thư phải nêu lý do. (Returning a held mail needs a reason.)")
+
+        def act(tx: Transaction, now: datetime) -> tuple[Dispatch, ...]:
+            held = _waiting(tx, mail_id, recipient)
+            for dispatch in held:
+                dispatches.withdraw(tx, dispatch.dispatch_id, reason.strip())
+            detail = {"dispatches": [d.dispatch_id for d in held]}
+            log.append(tx, LogEvent(now, EventKind.RETURNED, mail_id, actor=actor, detail=detail))
+            record = messages.get(tx, mail_id)
+            if record is not None:
+                for receipt in drawer.on_held_returned(record, held, reason.strip(), actor, now):
+                    receipts.insert(tx, receipt)
+            close(tx, mail_id)
+            return dispatches.of_mail(tx, mail_id)
+
+        return await self._act(act)
+
+    async def retry(self, dispatch_ids: tuple[int, ...], actor: str) -> int:
+        """Try deferred dispatches now; return how many there were."""
+
+        def act(tx: Transaction, now: datetime) -> int:
+            waiting = [d for d in (dispatches.get(tx, i) for i in dispatch_ids) if d is not None]
+            waiting = [d for d in waiting if d.state in (DispatchState.DEFERRED, DispatchState.QUEUED)]
+            for dispatch in waiting:
+                dispatches.retry(tx, dispatch.dispatch_id, now)
+            return len(waiting)
+
+        return await self._act(act)
+
+    async def _act(self, act: Callable[[Transaction, datetime], T]) -> T:
+        now = self._now()
+        result = await self._store.write(lambda tx: act(tx, now))
+        self._ring()
+        return result
+
+
+def _waiting(tx: Transaction, mail_id: MailId, recipient: str | None) -> list[Dispatch]:
+    sendings = dispatches.of_mail(tx, mail_id)
+    if not sendings:
+        raise NotFound(f"Không có thư {mail_id} trong hàng đợi. (No such mail in the queue.)")
+    held = [d for d in sendings if d.state is DispatchState.HELD]
+    if recipient is not None:
+        held = [d for d in held if d.recipient.address.lower() == recipient.lower()]
+    if not held:
+        raise NotAllowed(f"Thư {mail_id} không có phần nào đang tạm giữ. (Nothing of this mail is held.)")
+    return held

@@ -1,0 +1,143 @@
+"""From received bytes to a judged mail: expand, examine, recognise, judge. Writes nothing; used live, pending and dry.
+
+`explain` runs exactly this, so that what it tells is what would happen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mailrelay.config.office import Office
+from mailrelay.inspection.authentication import results_field
+from mailrelay.inspection.document import recognise, secrecy_mark
+from mailrelay.inspection.examine import Inspector
+from mailrelay.model.agency import Directory
+from mailrelay.model.decision import Action, Decision
+from mailrelay.model.document import MessageClass, Recognition, Secrecy
+from mailrelay.model.envelope import Door, Envelope, Recipient
+from mailrelay.model.finding import Check, Finding, Findings, Verdict
+from mailrelay.model.message import Attachment, Content, Message, MessageState, Rendering
+from mailrelay.model.record import MailRecord
+from mailrelay.pipeline import trace_fields
+from mailrelay.policy.judge import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A judged mail, not yet written anywhere. `recipients` are the final addresses, groups and aliases resolved."""
+
+    record: MailRecord
+    content: Content
+    recognition: Recognition
+    recipients: tuple[Recipient, ...]
+    secrecy: Secrecy
+
+    @property
+    def decision(self) -> Decision:
+        assert self.record.decision is not None
+        return self.record.decision
+
+
+async def examine_and_judge(message: Message, path: Path, office: Office, inspector: Inspector) -> Judgement:
+    """Look at a mail and say what shall become of it. Never raises for anything that the mail contains."""
+    return judge_findings(message, await inspector.examine(message, path, office.directory), office)
+
+
+def judge_findings(message: Message, findings: Findings, office: Office) -> Judgement:
+    """The pure half: recognise the document and judge it by the rules in force."""
+    content = findings.content
+    secrecy = secrecy_mark(content)
+    if secrecy is not Secrecy.NONE:
+        mark = Finding(Check.SECRECY, Verdict.FAIL, "", secrecy.value.replace("_", "-"))
+        findings = Findings(content, (*findings.findings, mark))
+    envelope = message.envelope
+    recognition = recognise(content, envelope, office.directory, message.received_at)
+    recipients = expand(envelope.recipients, office.directory)
+    addresses = [recipient.address for recipient in recipients]
+    decision = judge(office.rulebook, office.directory, envelope, addresses, findings, recognition)
+    decision = enforceable(decision, envelope)
+    record = MailRecord(
+        message=message,
+        state=_state(decision),
+        message_id=content.message_id or trace_fields.made_message_id(message, office.settings.domain),
+        subject=content.subject,
+        message_class=recognition.message_class,
+        findings=findings.findings,
+        attachments=content.attachments,
+        document=recognition.document,
+        warnings=recognition.warnings,
+        decision=decision,
+        rendering=_rendering(message, findings, office),
+        repeat_key=repeat_key(envelope, content, message.digest),
+    )
+    if recognition.message_class is MessageClass.LETTER:
+        record = discreet(record)
+    return Judgement(record, content, recognition, recipients, secrecy)
+
+
+def expand(recipients: Sequence[Recipient], directory: Directory) -> tuple[Recipient, ...]:
+    """Resolve groups and aliases to the addresses of mailboxes, each once, in order; unknown addresses stay as they are."""
+    resolved: dict[str, Recipient] = {}
+    for recipient in recipients:
+        group = directory.group(recipient.address)
+        for address in group.members if group else (recipient.address,):
+            final = directory.resolve(address)
+            resolved.setdefault(final.lower(), replace(recipient, address=final))
+    return tuple(resolved.values())
+
+
+def enforceable(decision: Decision, envelope: Envelope) -> Decision:
+    """Fit the actions to what the door can do.
+
+    A door gives one answer for the whole mail. An authenticated sender whose mail is refused for some recipients only gets
+    a notice for those (return); a stranger gets no mail from us, ever (no backscatter): what would be returned is refused
+    in the session if it concerns all recipients, and held for a person if it concerns some.
+    """
+    actions = {r.action for r in decision.recipients}
+    if actions <= {Action.RELAY, Action.HOLD} or actions == {Action.REJECT}:
+        return decision
+    if envelope.origin.is_authenticated or envelope.origin.door is Door.IMAP:
+        mapping = {Action.REJECT: Action.RETURN}
+    elif actions <= {Action.RETURN, Action.REJECT}:
+        mapping = {Action.RETURN: Action.REJECT}
+    else:
+        mapping = {Action.RETURN: Action.HOLD, Action.REJECT: Action.HOLD}
+    recipients = tuple(replace(r, action=mapping.get(r.action, r.action)) for r in decision.recipients)
+    return replace(decision, recipients=recipients)
+
+
+def repeat_key(envelope: Envelope, content: Content, digest: str) -> str:
+    """What makes a mail the same as an earlier one: sender, Message-ID and body (two mails with one id stay two mails)."""
+    marks = (envelope.sender.lower(), content.message_id, content.body_sha256 or digest)
+    return hashlib.sha256("\0".join(marks).encode()).hexdigest()
+
+
+def discreet(record: MailRecord) -> MailRecord:
+    """Of a letter the log keeps time, size, direction, outcome and digests; subject, ids in clear and names are dropped."""
+    nameless = tuple(Attachment("", (), "", a.type, a.size, a.sha256, a.part) for a in record.attachments)
+    kept = tuple(Finding(f.check, f.verdict, "", f.detail) for f in record.findings)
+    hashed = hashlib.sha256(record.message_id.encode()).hexdigest()
+    return replace(
+        record, subject="", message_id=f"sha256:{hashed}", attachments=nameless, findings=kept, document=None
+    )
+
+
+def _state(decision: Decision) -> MessageState:
+    actions = {r.action for r in decision.recipients}
+    if Action.RELAY in actions:
+        return MessageState.MOVING
+    if Action.HOLD in actions:
+        return MessageState.HELD
+    return MessageState.REJECTED if decision.action is Action.REJECT else MessageState.RETURNED
+
+
+def _rendering(message: Message, findings: Findings, office: Office) -> Rendering:
+    settings = office.settings
+    prefix = trace_fields.received(message, settings.hostname) + trace_fields.mark(message)
+    if message.envelope.origin.door is Door.MX:
+        prefix += results_field(settings.inspection.authserv_id, findings.findings)
+    prefix += trace_fields.completed(message, findings.content, settings.domain)
+    return Rendering(prefix, findings.content.own_results)

@@ -1,0 +1,107 @@
+"""Due receipts become mails: composed and sealed after the commit of their fact, stored, then sent by the same queue."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from mailrelay.failpoint import failpoint
+from mailrelay.model.dispatch import Dispatch, DispatchState
+from mailrelay.model.document import MessageClass
+from mailrelay.model.entry import EventKind, LogEvent
+from mailrelay.model.envelope import Door, Envelope, Notify, Origin, Recipient
+from mailrelay.model.message import Message, MessageState, Rendering
+from mailrelay.model.receipt import Receipt, ReceiptState
+from mailrelay.model.record import MailRecord
+from mailrelay.pipeline.entry import destination_of
+from mailrelay.pipeline.parts import Parts
+from mailrelay.receipts.compose import compose
+from mailrelay.spool import Draft
+from mailrelay.store import dispatches, log, messages, receipts
+from mailrelay.store.engine import Transaction
+from mailrelay.telemetry import log as telemetry
+
+_BATCH = 50
+_LOOK = 5.0
+
+
+class Replier:
+    """The receipt loop of one process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def run(self) -> None:
+        while True:
+            bell = self._parts.bells.receipts
+            bell.clear()
+            if await self.issue_due() == 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK):
+                        await bell.wait()
+
+    async def issue_due(self) -> int:
+        """Compose every due receipt; return how many were taken. One that cannot be composed is marked, never retried blindly."""
+        due = await self._parts.store.read(lambda tx: receipts.due(tx, _BATCH))
+        for receipt in due:
+            try:
+                await self._issue(receipt)
+            except Exception as fault:
+                telemetry.error("receipt-fault", receipt=receipt.receipt_id, fault=type(fault).__name__, exc_info=True)
+                failed = receipt.receipt_id
+                await self._parts.store.write(lambda tx, failed=failed: receipts.mark(tx, failed, ReceiptState.FAILED))
+        return len(due)
+
+    async def _issue(self, receipt: Receipt) -> None:
+        parts = self._parts
+        office = parts.office()
+        draft = parts.spool.draft()
+        now = parts.now()
+        notice = compose(
+            receipt,
+            sender=office.settings.receipts.sender,
+            domain=office.settings.domain,
+            notice_id=draft.mail_id,
+            signed_at=now,
+            seal=parts.sealer.seal,
+        )
+        draft.write(notice.raw)
+        digest = draft.finish()
+        message = Message(draft.mail_id, _envelope(receipt), digest, draft.size, now)
+        record = MailRecord(
+            message,
+            MessageState.MOVING,
+            message_id=notice.message_id,
+            message_class=MessageClass.RECEIPT,
+            rendering=Rendering(),
+        )
+        await parts.store.write(lambda tx: self._enter(tx, receipt, record, draft), durable=[draft.path])
+        failpoint("reply.after-commit")
+        parts.bells.dispatches.set()
+
+    def _enter(self, tx: Transaction, receipt: Receipt, record: MailRecord, draft: Draft) -> None:
+        parts = self._parts
+        now = parts.now()
+        current = receipts.get(tx, receipt.receipt_id)
+        if current is None or current.state is not ReceiptState.DUE:
+            return  # somebody was faster; the file without a row is dropped at the next start
+        messages.insert(tx, record)
+        office = parts.office()
+        sending = Dispatch(
+            mail_id=draft.mail_id,
+            recipient=record.message.envelope.recipients[0],
+            destination=destination_of(receipt.to, office),
+            state=DispatchState.QUEUED,
+            next_attempt_at=now,
+            created_at=now,
+        )
+        dispatches.insert(tx, [sending])
+        receipts.mark(tx, receipt.receipt_id, ReceiptState.QUEUED, draft.mail_id)
+        detail = {"kind": receipt.kind.value, "notice": draft.mail_id, "sha256": record.message.digest}
+        log.append(tx, LogEvent(now, EventKind.RECEIPT, receipt.mail_id, detail=detail))
+
+
+def _envelope(receipt: Receipt) -> Envelope:
+    """Null reverse-path, and no report wanted about a report (RFC 3461 section 6.2, RFC 3834)."""
+    recipient = Recipient(receipt.to, notify=frozenset({Notify.NEVER}))
+    return Envelope("", (recipient,), Origin(Door.SUBMISSION, peer="", helo="mailrelay"))

@@ -1,0 +1,1 @@
+"""The agencies' register books and the document log."""
