@@ -58,13 +58,18 @@ class Secrecy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DocumentCode:
-    """Số và ký hiệu: "59" and "KH-UBND". The number keeps its suffix letter ("15a") and is printed as written."""
+    """Số và ký hiệu: "59" and "KH-UBND". The number keeps its suffix letter ("15a") and is printed as written.
+
+    The notation of a normative act begins with the year ("2012/QĐ-UBND"); that of a Party body holds the slash ("HD/BTGTU"),
+    and its number is joined by a hyphen: 24-HD/BTGTU.
+    """
 
     number: str
     notation: str
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.notation}"
+        of_party = "/" in self.notation and not self.notation[:1].isdigit()
+        return f"{self.number}{'-' if of_party else '/'}{self.notation}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,151 @@
+"""The types of administrative and normative documents, as data: Decree 30/2020/NĐ-CP article 7 and annex III. Decides nothing."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+# Letters that a notation may hold beside A to Z; Ð (Eth) is folded to Đ before anything is matched.
+CAPITALS = "A-ZĐĂÂÊÔƠƯ"
+
+
+class _Plain(dict[int, str]):
+    """A translation table that is filled as letters are met, so that folding costs one look-up a letter."""
+
+    def __missing__(self, point: int) -> str:
+        bare = unicodedata.normalize("NFD", chr(point).casefold())[:1]
+        folded = "" if unicodedata.combining(bare) else {"đ": "d", "ð": "d"}.get(bare, bare)
+        self[point] = folded
+        return folded
+
+
+_PLAIN = _Plain()
+
+
+def plain(text: str) -> str:
+    """Return `text` without diacritics, with đ as d, in lower case: "HỎA TỐC" and "Hoả tốc" both give "hoa toc".
+
+    One letter gives one letter, so offsets stay true for text in NFC without stray combining marks (see `clean`).
+    """
+    return text.lower() if text.isascii() else text.translate(_PLAIN)
+
+
+_LOOKALIKES = str.maketrans(
+    {"Ð": "Đ", "\u00a0": " ", "\u202f": " ", "\t": " "}
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\u00ad", "-")
+    | dict.fromkeys("\u2044\u2215\uff0f", "/")
+    | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff")
+)
+
+
+def clean(text: str) -> str:
+    """Return `text` in NFC with one kind of hyphen, slash and space, and no invisible or stray combining characters."""
+    if text.isascii():
+        return text.replace("\t", " ")
+    composed = unicodedata.normalize("NFC", text).translate(_LOOKALIKES)
+    if any("\u0300" <= letter <= "\u036f" for letter in composed):
+        composed = "".join(letter for letter in composed if not unicodedata.combining(letter))
+    return composed
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentType:
+    """One type: the abbreviation that stands in notations (letters keep their case) and the name that stands as a title."""
+
+    abbreviation: str
+    name: str
+    aliases: tuple[str, ...] = ()  # other abbreviations that people write; never printed by us
+    normative: bool = False  # may be a normative act; then its number holds the year
+    in_notation: bool = True  # công văn and thư công have no abbreviation in their notation
+
+
+TYPES: tuple[DocumentType, ...] = (
+    DocumentType("NQ", "Nghị quyết", normative=True),
+    DocumentType("QĐ", "Quyết định", normative=True),
+    DocumentType("CT", "Chỉ thị", normative=True),
+    DocumentType("QC", "Quy chế", ("QCh",)),
+    DocumentType("QyĐ", "Quy định"),
+    DocumentType("TC", "Thông cáo"),
+    DocumentType("TB", "Thông báo"),
+    DocumentType("HD", "Hướng dẫn"),
+    DocumentType("CTr", "Chương trình"),
+    DocumentType("KH", "Kế hoạch"),
+    DocumentType("PA", "Phương án"),
+    DocumentType("ĐA", "Đề án"),
+    DocumentType("DA", "Dự án", ("DAn",)),
+    DocumentType("BC", "Báo cáo"),
+    DocumentType("BB", "Biên bản"),
+    DocumentType("TTr", "Tờ trình"),
+    DocumentType("HĐ", "Hợp đồng"),
+    DocumentType("CV", "Công văn", in_notation=False),
+    DocumentType("CĐ", "Công điện"),
+    DocumentType("BGN", "Bản ghi nhớ"),
+    DocumentType("BTT", "Bản thỏa thuận"),
+    DocumentType("GUQ", "Giấy ủy quyền"),
+    DocumentType("GM", "Giấy mời"),
+    DocumentType("GGT", "Giấy giới thiệu"),
+    DocumentType("GNP", "Giấy nghỉ phép"),
+    DocumentType("PG", "Phiếu gửi"),
+    DocumentType("PC", "Phiếu chuyển"),
+    DocumentType("PB", "Phiếu báo"),
+    DocumentType("TCg", "Thư công", in_notation=False),
+    # Copies.
+    DocumentType("SY", "Sao y"),
+    DocumentType("TrS", "Trích sao", ("TS",)),
+    DocumentType("SL", "Sao lục"),
+    # Circular 01/2011/TT-BNV, in force in 2013.
+    DocumentType("BCK", "Bản cam kết"),
+    DocumentType("GCN", "Giấy chứng nhận"),
+    DocumentType("GĐĐ", "Giấy đi đường"),
+    DocumentType("GBN", "Giấy biên nhận hồ sơ"),
+    # Normative acts and acts of the state that are no administrative type.
+    DocumentType("L", "Lệnh", normative=True),
+    DocumentType("PL", "Pháp lệnh", normative=True),
+    DocumentType("NĐ", "Nghị định", normative=True),
+    DocumentType("TT", "Thông tư", normative=True),
+    DocumentType("TTLT", "Thông tư liên tịch", normative=True),
+    DocumentType("NQLT", "Nghị quyết liên tịch", normative=True),
+    DocumentType("QH", "Luật", normative=True),
+)
+
+# Bodies whose symbol ends a notation and that no provincial directory lists.
+CENTRAL_BODIES = frozenset(
+    re.findall(
+        r"\S+",
+        "CP TTg VPCP QH UBTVQH CTN BNV BTC BTP BCA BQP BNG BKHĐT BCT BNN BNNPTNT BGTVT BXD BTNMT BTTTT BVHTTDL BKHCN BGDĐT BYT"
+        " BLĐTBXH UBDT TTCP NHNN KTNN TANDTC VKSNDTC HĐND UBND UBMTTQ TU HU VPTU BTGTU BTCTU BDVTU BNCTU UBKTTU TW",
+    )
+)
+
+_EXACT: dict[str, DocumentType] = {}
+_LENIENT: dict[str, DocumentType] = {}
+for _type in TYPES:
+    for _abbreviation in (_type.abbreviation, *_type.aliases):
+        _EXACT[_abbreviation] = _type
+        _LENIENT.setdefault(plain(_abbreviation), _type)
+
+_BY_NAME = {plain(_type.name): _type for _type in TYPES if _type.abbreviation not in ("L", "QH", "PL")}
+_NAME = re.compile(r"\b(?:" + "|".join(sorted(map(re.escape, _BY_NAME), key=len, reverse=True)) + r")\b")
+
+
+def by_abbreviation(token: str, *, lenient: bool = False) -> DocumentType | None:
+    """Return the type of a notation token; `lenient` also takes other letter cases and missing marks ("QD", "ttr")."""
+    return _EXACT.get(token) or (_LENIENT.get(plain(token)) if lenient else None)
+
+
+def by_name(folded: str) -> DocumentType | None:
+    """Return the type whose whole name is `folded` (see `plain`)."""
+    return _BY_NAME.get(folded)
+
+
+def first_name_in(folded: str, *, end: int | None = None) -> tuple[DocumentType, int] | None:
+    """Return the first type named in `folded` text and the offset where its name begins."""
+    found = _NAME.search(folded, 0, len(folded) if end is None else end)
+    return (_BY_NAME[found.group()], found.start()) if found else None
+
+
+def name_of(abbreviation: str) -> str:
+    """Return the printed name of a type, or the abbreviation itself when it is unknown."""
+    found = _EXACT.get(abbreviation)
+    return found.name if found else abbreviation
