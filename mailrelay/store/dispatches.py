@@ -1,0 +1,262 @@
+"""The queue: dispatches, their claims under a lease, and what came of each try."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome
+from mailrelay.model.document import Urgency
+from mailrelay.model.envelope import Notify, Recipient
+from mailrelay.model.faults import NotAllowed
+from mailrelay.model.identity import MailId
+from mailrelay.store.codec import dumps, loads, microseconds, moment, plain
+from mailrelay.store.transaction import Engine, Parameters, Row, Transaction, placeholders, require
+
+_COLUMNS = (
+    "mail_id, recipient, notify, orcpt, destination, state, next_attempt_at, urgency, attempts, detail, dispatch_id,"
+    " lease_until, created_at"
+)
+INSERT = (
+    "INSERT INTO dispatch (mail_id, recipient, notify, orcpt, destination, state, next_attempt_at, urgency, attempts,"
+    " detail, lease_until, created_at) VALUES (:mail_id, :recipient, :notify, :orcpt, :destination, :state,"
+    " :next_attempt_at, :urgency, :attempts, :detail, :lease_until, :created_at)"
+    " ON CONFLICT (mail_id, recipient) DO NOTHING RETURNING dispatch_id"
+)
+EXISTING = "SELECT dispatch_id FROM dispatch WHERE mail_id = :mail_id AND recipient = :recipient"
+GET = f"SELECT {_COLUMNS} FROM dispatch WHERE dispatch_id = :dispatch_id"
+OF_MAIL = f"SELECT {_COLUMNS} FROM dispatch WHERE mail_id = :mail_id ORDER BY dispatch_id"
+
+# Urgent first, then by time; at most :per_destination at once to one destination, those under way included. Saturated
+# destinations are left out first, so that a long queue for one does not hide the others behind the :window.
+_CLAIMABLE = """
+WITH busy AS (
+    SELECT destination, count(*) AS n FROM dispatch WHERE state = 'sending' AND lease_until > :now GROUP BY destination
+), waiting AS (
+    SELECT dispatch_id, destination, urgency, next_attempt_at FROM dispatch
+    WHERE state IN ('queued','deferred') AND urgency IN (0,1,2,3,4) AND next_attempt_at <= :now
+      AND destination NOT IN (SELECT destination FROM busy WHERE n >= :per_destination)
+    UNION ALL
+    SELECT dispatch_id, destination, urgency, next_attempt_at FROM dispatch
+    WHERE state = 'sending' AND lease_until <= :now
+), first AS (
+    SELECT * FROM waiting ORDER BY urgency DESC, next_attempt_at, dispatch_id LIMIT :window
+), placed AS (
+    SELECT first.*, coalesce(busy.n, 0) + row_number() OVER (
+        PARTITION BY first.destination ORDER BY first.urgency DESC, first.next_attempt_at, first.dispatch_id) AS place
+    FROM first LEFT JOIN busy ON busy.destination = first.destination
+), chosen AS (
+    SELECT dispatch_id FROM placed WHERE place <= :per_destination
+    ORDER BY urgency DESC, next_attempt_at, dispatch_id LIMIT :limit
+)"""
+_TAKE = (
+    "UPDATE dispatch SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until"
+    f" WHERE dispatch_id IN (SELECT dispatch_id FROM {{source}}) RETURNING {_COLUMNS}"
+)
+CLAIM = {Engine.SQLITE: f"{_CLAIMABLE} {_TAKE.format(source='chosen')}"}
+_WINDOW = 8  # times the limit: how far a claim looks past destinations that become saturated by it
+
+# A final state is corrected only by a success that came to be known later (FAILED, WITHDRAWN -> DELIVERED, RELAYED).
+_OVERRIDABLE = {
+    True: "'queued','sending','deferred','held','failed','withdrawn'",
+    False: "'queued','sending','deferred','held'",
+}
+SETTLE = {
+    success: (
+        "UPDATE dispatch SET state = :state, next_attempt_at = coalesce(:next_attempt_at, next_attempt_at),"
+        f" lease_until = NULL, detail = :detail WHERE dispatch_id = :dispatch_id AND state IN ({states})"
+    )
+    for success, states in _OVERRIDABLE.items()
+}
+ADD_ATTEMPT = (
+    "INSERT INTO attempt (dispatch_id, at, result, status, outcome)"
+    " VALUES (:dispatch_id, :at, :result, :status, :outcome)"
+)
+ATTEMPTS = "SELECT at, outcome FROM attempt WHERE dispatch_id = :dispatch_id ORDER BY attempt_id"
+RELEASE = (
+    "UPDATE dispatch SET state = 'queued', next_attempt_at = :now WHERE dispatch_id = :dispatch_id AND state = 'held'"
+)
+WITHDRAW = (
+    "UPDATE dispatch SET state = 'withdrawn', lease_until = NULL, detail = :detail"
+    " WHERE dispatch_id = :dispatch_id AND state IN ('queued','sending','deferred','held')"
+)
+RETRY = (
+    "UPDATE dispatch SET state = 'queued', next_attempt_at = :now"
+    " WHERE dispatch_id = :dispatch_id AND state IN ('queued','deferred','failed')"
+)
+STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
+NEXT_WAITING = "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred')"
+NEXT_EXPIRY = "SELECT min(lease_until) FROM dispatch WHERE state = 'sending'"
+COUNTS = "SELECT state, count(*) FROM dispatch GROUP BY state"
+
+_URGENCIES = tuple(Urgency)
+_SUCCESS = frozenset({DispatchState.DELIVERED, DispatchState.RELAYED})
+
+
+def _dispatch(row: Row) -> Dispatch:
+    (mail_id, address, notify, orcpt, destination, state, next_attempt_at, urgency, attempts, detail, *rest) = row
+    dispatch_id, lease_until, created_at = rest
+    wishes = None if notify is None else frozenset(Notify(word) for word in notify.split(",") if word)
+    return Dispatch(
+        mail_id=MailId(mail_id),
+        recipient=Recipient(address, wishes, orcpt),
+        destination=destination,
+        state=DispatchState(state),
+        next_attempt_at=moment(next_attempt_at),
+        urgency=_URGENCIES[urgency],
+        attempts=attempts,
+        detail=detail,
+        dispatch_id=dispatch_id,
+        lease_until=None if lease_until is None else moment(lease_until),
+        created_at=None if created_at is None else moment(created_at),
+    )
+
+
+def insert(tx: Transaction, dispatches: Sequence[Dispatch]) -> tuple[int, ...]:
+    """Add dispatches; return their ids in order. One that the mail and recipient have already keeps its row and id."""
+    return tuple(_insert(tx, dispatch) for dispatch in dispatches)
+
+
+def _insert(tx: Transaction, dispatch: Dispatch) -> int:
+    notify = dispatch.recipient.notify
+    parameters = {
+        "mail_id": dispatch.mail_id,
+        "recipient": plain(dispatch.recipient.address),
+        "notify": None if notify is None else ",".join(sorted(notify)),
+        "orcpt": None if dispatch.recipient.orcpt is None else plain(dispatch.recipient.orcpt),
+        "destination": plain(dispatch.destination),
+        "state": dispatch.state,
+        "next_attempt_at": microseconds(dispatch.next_attempt_at),
+        "urgency": _URGENCIES.index(dispatch.urgency),
+        "attempts": dispatch.attempts,
+        "detail": plain(dispatch.detail),
+        "lease_until": None if dispatch.lease_until is None else microseconds(dispatch.lease_until),
+        "created_at": None if dispatch.created_at is None else microseconds(dispatch.created_at),
+    }
+    dispatch_id: int | None = tx.value(INSERT, parameters)
+    if dispatch_id is None:
+        key = {"mail_id": parameters["mail_id"], "recipient": parameters["recipient"]}
+        dispatch_id = int(tx.value(EXISTING, key))
+    return dispatch_id
+
+
+def claim(
+    tx: Transaction, now: datetime, lease: timedelta, limit: int, *, per_destination: int
+) -> tuple[Dispatch, ...]:
+    """Take up to `limit` due dispatches for sending, until `now` + `lease`; urgent first, then by time.
+
+    Due are QUEUED and DEFERRED ones whose time has come, and SENDING ones whose lease ran out (their sender is gone, the
+    outcome unknown). Never more than `per_destination` are under way to one destination. An answer that is not empty may
+    leave more to claim.
+    """
+    parameters = {
+        "now": microseconds(now),
+        "lease_until": microseconds(now + lease),
+        "limit": limit,
+        "window": limit * _WINDOW,
+        "per_destination": per_destination,
+    }
+    claimed = [_dispatch(row) for row in tx.rows(CLAIM[tx.engine], parameters)]
+    claimed.sort(key=lambda d: (-_URGENCIES.index(d.urgency), d.next_attempt_at, d.dispatch_id))
+    return tuple(claimed)
+
+
+def settle(
+    tx: Transaction,
+    dispatch_id: int,
+    state: DispatchState,
+    *,
+    next_attempt_at: datetime | None,
+    outcome: Outcome,
+    at: datetime,
+) -> bool:
+    """Append what came of a try, and move the dispatch to `state`. Raises NotFound.
+
+    False: the dispatch was final already (another sender finished it, a person withdrew it) and stays; only a success
+    overrides FAILED and WITHDRAWN.
+    """
+    sql = SETTLE[state in _SUCCESS]
+    due = None if next_attempt_at is None else microseconds(next_attempt_at)
+    change = {"dispatch_id": dispatch_id, "state": state, "next_attempt_at": due, "detail": plain(outcome.text)}
+    moved = tx.execute(sql, change) == 1
+    if not moved:
+        require(tx.row(STATE, {"dispatch_id": dispatch_id}) is not None, f"dispatch {dispatch_id}")
+    result = {"result": outcome.result, "status": outcome.status, "outcome": dumps(outcome)}
+    tx.execute(ADD_ATTEMPT, {"dispatch_id": dispatch_id, "at": microseconds(at), **result})
+    return moved
+
+
+def release(tx: Transaction, dispatch_id: int, now: datetime) -> None:
+    """HELD -> QUEUED, due now. Raises NotFound, NotAllowed."""
+    _move(tx, RELEASE, {"dispatch_id": dispatch_id, "now": microseconds(now)})
+
+
+def withdraw(tx: Transaction, dispatch_id: int, detail: str) -> None:
+    """Give up a dispatch that is not final. Raises NotFound, NotAllowed."""
+    _move(tx, WITHDRAW, {"dispatch_id": dispatch_id, "detail": plain(detail)})
+
+
+def retry(tx: Transaction, dispatch_id: int, now: datetime) -> None:
+    """QUEUED, DEFERRED or FAILED -> QUEUED, due now. Raises NotFound, NotAllowed."""
+    _move(tx, RETRY, {"dispatch_id": dispatch_id, "now": microseconds(now)})
+
+
+def _move(tx: Transaction, sql: str, parameters: Parameters) -> None:
+    if tx.execute(sql, parameters):
+        return
+    dispatch_id = parameters["dispatch_id"]
+    state = tx.value(STATE, {"dispatch_id": dispatch_id})
+    require(state is not None, f"dispatch {dispatch_id}")
+    raise NotAllowed(f"dispatch {dispatch_id} is {state}")
+
+
+def get(tx: Transaction, dispatch_id: int) -> Dispatch | None:
+    row = tx.row(GET, {"dispatch_id": dispatch_id})
+    return None if row is None else _dispatch(row)
+
+
+def of_mail(tx: Transaction, mail_id: MailId) -> tuple[Dispatch, ...]:
+    """The dispatches of one mail, in the order of insertion."""
+    return tuple(_dispatch(row) for row in tx.rows(OF_MAIL, {"mail_id": mail_id}))
+
+
+def attempts(tx: Transaction, dispatch_id: int) -> tuple[tuple[datetime, Outcome], ...]:
+    """Every try and what came of it, oldest first."""
+    rows = tx.rows(ATTEMPTS, {"dispatch_id": dispatch_id})
+    return tuple((moment(at), loads(Outcome, outcome)) for at, outcome in rows)
+
+
+def listing(
+    tx: Transaction,
+    *,
+    states: Collection[DispatchState] | None = None,
+    destination: str | None = None,
+    after_id: int = 0,
+    limit: int = 50,
+) -> tuple[Dispatch, ...]:
+    """A page of the queue by id. `states` None: all; empty: none."""
+    conditions = ["dispatch_id > :after_id"]
+    parameters: dict[str, Any] = {"after_id": after_id, "limit": limit}
+    if states is not None:
+        places, words = placeholders("state", sorted(states))
+        conditions.append(f"state IN ({places})" if words else "1 = 0")
+        parameters |= words
+    if destination is not None:
+        conditions.append("destination = :destination")
+        parameters["destination"] = destination
+    where = " AND ".join(conditions)
+    sql = f"SELECT {_COLUMNS} FROM dispatch WHERE {where} ORDER BY dispatch_id LIMIT :limit"
+    return tuple(_dispatch(row) for row in tx.rows(sql, parameters))
+
+
+def next_due(tx: Transaction) -> datetime | None:
+    """When a claim may find something again: the next attempt or the end of a lease, whichever comes first."""
+    moments = [found for sql in (NEXT_WAITING, NEXT_EXPIRY) if (found := tx.value(sql)) is not None]
+    return moment(min(moments)) if moments else None
+
+
+def counts(tx: Transaction) -> dict[DispatchState, int]:
+    """How many dispatches are in each state, zeros included."""
+    found: dict[str, int] = dict(tx.rows(COUNTS))
+    return {state: found.get(state.value, 0) for state in DispatchState}

@@ -1,0 +1,1 @@
+"""One file per schema change, each frozen once released."""

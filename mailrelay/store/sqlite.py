@@ -1,0 +1,136 @@
+"""The embedded store: one SQLite file in WAL mode, one writer thread, a few query_only readers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mailrelay.model.faults import StoreFault, StoreUnhealthy
+from mailrelay.store import durable
+from mailrelay.store.transaction import SqliteTransaction, Transaction
+from mailrelay.store.writer import Closure, Job, Writer, as_answer
+
+LARGE = 256 * 1024  # bytes: larger files are synced in their own thread, so that small mail does not wait for them
+READERS = 3
+_BUSY_MS = 5_000
+_OLDEST = (3, 37, 0)  # STRICT tables, RETURNING
+_SYNCHRONOUS_FULL = 2
+
+
+def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
+    """Open one connection with the settings that the store depends on, and check that they are in force."""
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise StoreFault(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or later is needed")
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
+    except sqlite3.Error as error:
+        raise StoreFault(f"the store {path} cannot be opened: {error}") from error
+    verify(connection, writing=writing)
+    return connection
+
+
+def verify(connection: sqlite3.Connection, *, writing: bool) -> None:
+    """Raise StoreFault unless the durability settings of this connection are really in force."""
+    wanted = {
+        "journal_mode": "wal",
+        "synchronous": _SYNCHRONOUS_FULL,
+        "foreign_keys": 1,
+        "query_only": int(not writing),
+    }
+    for name, value in wanted.items():
+        found = connection.execute(f"PRAGMA {name}").fetchone()[0]
+        if found != value:
+            raise StoreFault(f"refusing to start: PRAGMA {name} is {found}, not {value}")
+
+
+class SqliteBackend:
+    """Runs closures on one SQLite file. Made by `open_store`, after the schema is in place."""
+
+    def __init__(self, path: Path, fsync: durable.Fsync, *, read_only: bool) -> None:
+        self._path = path
+        self._fsync = fsync
+        self._reader = threading.local()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._syncers = ThreadPoolExecutor(2, thread_name_prefix="store-sync")
+        self._reading: list[sqlite3.Connection] = []
+        self._writer: Writer | None = None
+        self._closed = False
+        if not read_only:
+            self._writer = Writer(lambda: connect(path, writing=True), fsync)
+            self._writer.start()
+
+    @property
+    def healthy(self) -> bool:
+        return not self._closed and (self._writer is None or self._writer.healthy)
+
+    async def write(self, closure: Closure, paths: Sequence[Path]) -> Any:
+        if self._writer is None:
+            raise StoreFault("the store was opened for reading only")
+        small = await self._sync_large(self._writer, paths) if paths else ()
+        job = Job(closure, small, [path.parent for path in paths])
+        self._writer.put(job)
+        return await job.wait()
+
+    async def _sync_large(self, writer: Writer, paths: Sequence[Path]) -> Sequence[Path]:
+        """Sync the large files now, each in a thread; return the small ones, which the writer syncs."""
+        try:
+            large = [path for path in paths if os.stat(path).st_size > LARGE]  # noqa: PTH116 (Path.stat is slower)
+            if not large:
+                return paths
+            loop = asyncio.get_running_loop()
+            syncs = (loop.run_in_executor(self._syncers, durable.sync_file, path, self._fsync) for path in large)
+            await asyncio.gather(*syncs)
+        except StoreUnhealthy as fault:
+            writer.condemn(fault)
+            raise
+        except OSError as error:
+            raise StoreFault(f"cannot be made durable: {error.strerror or error}") from error
+        return [path for path in paths if path not in large]
+
+    async def read(self, closure: Callable[[Transaction], Any]) -> Any:
+        if self._closed:
+            raise StoreFault("the store is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, closure)
+
+    def _read(self, closure: Callable[[Transaction], Any]) -> Any:
+        try:
+            connection = self._connection()
+            connection.execute("BEGIN")  # one snapshot for all statements of the closure
+            try:
+                return closure(SqliteTransaction(connection))
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except (sqlite3.Error, StopIteration) as error:
+            raise as_answer(error) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._reader, "connection", None)
+        if connection is None:
+            connection = self._reader.connection = connect(self._path, writing=False)
+            self._reading.append(connection)
+        return connection
+
+    async def close(self) -> None:
+        self._closed = True
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._syncers.shutdown()
+        self._readers.shutdown()
+        while self._reading:
+            self._reading.pop().close()

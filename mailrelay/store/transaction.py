@@ -1,0 +1,79 @@
+"""What a closure `fn(tx)` may do to the store: SQL with `:name` parameters, the same text on both engines."""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from mailrelay.model.faults import NotFound
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+_NOTHING: Parameters = {}
+
+
+class Engine(StrEnum):
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+class Transaction(ABC):
+    """One open transaction. Valid only inside its closure, which may run again after a serialization failure."""
+
+    engine: Engine
+
+    @abstractmethod
+    def execute(self, sql: str, parameters: Parameters = _NOTHING) -> int:
+        """Run a statement that returns no rows; return how many rows it touched."""
+
+    @abstractmethod
+    def rows(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
+        """Run a statement and return all its rows."""
+
+    def row(self, sql: str, parameters: Parameters = _NOTHING) -> Row | None:
+        """The first row, or None."""
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    def value(self, sql: str, parameters: Parameters = _NOTHING) -> Any:
+        """The first column of the first row, or None."""
+        found = self.rows(sql, parameters)
+        return found[0][0] if found else None
+
+
+class SqliteTransaction(Transaction):
+    """`:name` is SQLite's own form, so statements go down as they are."""
+
+    __slots__ = ("_connection",)
+    engine = Engine.SQLITE
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Parameters = _NOTHING) -> int:
+        return self._connection.execute(sql, parameters).rowcount
+
+    def rows(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+
+def placeholders(name: str, values: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """Text and parameters for `IN (…)`: (":a0,:a1", {"a0": …, "a1": …})."""
+    parameters = {f"{name}{index}": value for index, value in enumerate(values)}
+    return ",".join(f":{key}" for key in parameters), parameters
+
+
+def require(touched: int, thing: object) -> None:
+    """Raise NotFound when a statement that must touch a row touched none."""
+    if not touched:
+        raise NotFound(f"{thing} is not in the store")
+
+
+def contains(text: str) -> str:
+    """The pattern for `LIKE … ESCAPE '!'` that finds `text` anywhere."""
+    for letter in "!%_":
+        text = text.replace(letter, "!" + letter)
+    return f"%{text}%"
