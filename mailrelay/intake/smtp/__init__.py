@@ -1,0 +1,1 @@
+"""The SMTP and LMTP doors: the only home of aiosmtpd."""

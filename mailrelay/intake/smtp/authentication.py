@@ -1,0 +1,156 @@
+"""SASL for submission (RFC 4954): PLAIN and LOGIN exchanges, and the local check of argon2id hashes."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from mailrelay.intake.admission import account_of
+from mailrelay.model.agency import Directory, SecretRef
+from mailrelay.telemetry import log
+
+if TYPE_CHECKING:
+    from mailrelay.intake.smtp.conversation import Conversation
+    from mailrelay.intake.smtp.desk import Desk
+
+LOGIN_USER = b"334 VXNlcm5hbWU6"  # "Username:"
+LOGIN_PASSWORD = b"334 UGFzc3dvcmQ6"  # "Password:"
+_RESPONSE_LENGTH = 12288  # octets, RFC 4954 section 4
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A login and its password as sent; never printed."""
+
+    login: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(login={self.login!r})"
+
+
+def decode_response(response: bytes) -> str | None:
+    """The text of one base64 response, None when it is none. "=" stands for an empty initial response."""
+    if response == b"=":
+        return ""
+    if len(response) > _RESPONSE_LENGTH:
+        return None
+    try:
+        return base64.b64decode(response, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def read_plain(message: str) -> Credentials | None:
+    """RFC 4616: authorization identity, login, password, parted by NUL. Nobody acts for another login."""
+    parts = message.split("\0")
+    if len(parts) != 3 or not parts[1] or not parts[2] or parts[0] not in ("", parts[1]):
+        return None
+    return Credentials(parts[1], parts[2])
+
+
+def read_login(login: str, password: str) -> Credentials | None:
+    if not login or not password or "\0" in login or "\0" in password:
+        return None
+    return Credentials(login, password)
+
+
+class LocalPasswords:
+    """Checks against the argon2id hashes that the directory refers to, a few at a time, in threads.
+
+    An unknown login costs the same work as a known one. `read_secret` gives the hash behind a reference.
+    """
+
+    def __init__(
+        self, directory: Callable[[], Directory], read_secret: Callable[[SecretRef], str], *, at_once: int = 2
+    ) -> None:
+        self._directory = directory
+        self._read_secret = read_secret
+        self._places = asyncio.Semaphore(at_once)
+        self._hasher = PasswordHasher()
+        self._nobody = self._hasher.hash("")
+
+    async def __call__(self, login: str, password: str) -> bool:
+        box = account_of(self._directory(), login)
+        reference = box.password if box else None
+        async with self._places:
+            return await asyncio.to_thread(self._verify, reference, password)
+
+    def _verify(self, reference: SecretRef | None, password: str) -> bool:
+        stored = self._read_secret(reference) if reference else self._nobody
+        try:
+            return self._hasher.verify(stored.strip(), password) and reference is not None
+        except InvalidHashError:
+            log.error("password-hash-unreadable", secret=reference.name if reference else "")
+            return False
+        except VerificationError:
+            return False
+
+
+class Login:
+    """One AUTH command of a session: challenge, response, check, and the price of a failure."""
+
+    def __init__(self, conversation: Conversation, desk: Desk, client: str) -> None:
+        self._conversation = conversation
+        self._desk = desk
+        self._client = client
+
+    async def exchange(self, argument: str) -> str | None:
+        """Return the account name after a right password, None after a refusal that was said."""
+        mechanism, _, initial = argument.partition(" ")
+        match mechanism.upper():
+            case "PLAIN":
+                message = await self._response(b"334 ", initial.encode())
+                credentials = read_plain(message) if message is not None else None
+            case "LOGIN":
+                credentials = await self._ask_login(initial.encode())
+            case _:
+                await self._conversation.refuse("auth-mechanism")
+                return None
+        if credentials is None:
+            await self._conversation.refuse("auth-syntax")
+            return None
+        return await self._check(credentials)
+
+    async def _ask_login(self, initial: bytes) -> Credentials | None:
+        login = await self._response(LOGIN_USER, initial)
+        password = await self._response(LOGIN_PASSWORD, b"") if login else None
+        return read_login(login, password) if login and password else None
+
+    async def _response(self, challenge: bytes, initial: bytes) -> str | None:
+        if initial:
+            return decode_response(initial)
+        await self._conversation.push(challenge)
+        return decode_response((await self._conversation.read_line()).rstrip(b"\r\n"))
+
+    async def _check(self, credentials: Credentials) -> str | None:
+        failures, now = self._desk.failures, self._conversation.loop.time
+        box = account_of(self._desk.directory(), credentials.login)
+        login = box.login if box else credentials.login
+        minutes = failures.minutes_locked(self._client, login, now())
+        if minutes:
+            await self._conversation.refuse("auth-locked", minutes=str(minutes))
+            return None
+        self._conversation.stop_waiting()
+        try:
+            right = await self._desk.check_password(login, credentials.password)
+        except Exception:
+            log.exception("password-check-fault")
+            await self._conversation.refuse("auth-unavailable")
+            return None
+        if right and box is not None:
+            failures.succeed(self._client, login)
+            log.info("login", login=login, peer=self._client)
+            return login
+        failures.fail(self._client, login, now())
+        log.warning("login-failed", login=login, peer=self._client)
+        await asyncio.sleep(self._desk.limits.auth_delay.total_seconds())
+        await self._conversation.refuse("auth-failed")
+        return None

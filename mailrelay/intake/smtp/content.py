@@ -1,0 +1,115 @@
+"""The content of one mail between the wire and its draft in the spool: DATA or a row of BDAT chunks, held to the clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailrelay.intake.smtp.data import (
+    LINE_LENGTH,
+    ChunkStream,
+    ContentWriter,
+    DotStream,
+    disk_refusal,
+    read_chunk,
+    read_dotted,
+)
+from mailrelay.intake.smtp.desk import Desk, DraftLike
+from mailrelay.intake.smtp.limits import Limits, Pace
+from mailrelay.intake.smtp.replies import Complaint
+from mailrelay.telemetry import log
+
+if TYPE_CHECKING:
+    from mailrelay.intake.smtp.conversation import Conversation
+
+
+class Content:
+    """`complaint` says why the mail cannot be accepted, None while it can. Made before the first octet is asked for."""
+
+    def __init__(self, conversation: Conversation, desk: Desk) -> None:
+        self._conversation = conversation
+        self._limits = desk.limits
+        self._draft: DraftLike | None = None
+        self._refusal = ""
+        try:
+            self._draft = desk.draft()
+        except OSError as fault:
+            self._blame(fault)
+        self._writer = ContentWriter(self._draft.write if self._draft else _drop, desk.limits.size)
+        self._chunks = ChunkStream(self._writer.write)
+
+    @property
+    def complaint(self) -> Complaint | None:
+        name = self._refusal or self._writer.refusal
+        if not name:
+            return None
+        limit = f"{LINE_LENGTH}" if name == "line-too-long" else f"{self._limits.size // 1_000_000} MB"
+        return Complaint(name, {"limit": limit})
+
+    async def read_data(self) -> None:
+        with _Clock(self._conversation, self._limits) as clock:
+            await read_dotted(self._conversation.reader, DotStream(self._writer.write), clock.progress)
+        self._end()
+
+    async def read_chunk(self, size: int, *, last: bool) -> None:
+        with _Clock(self._conversation, self._limits) as clock:
+            await read_chunk(self._conversation.reader, size, self._chunks, clock.progress)
+        if last:
+            self._chunks.end()
+            self._end()
+
+    @staticmethod
+    async def drop_chunk(conversation: Conversation, desk: Desk, size: int) -> None:
+        """Read a chunk that belongs to no mail, to find the next command (RFC 3030 section 2)."""
+        with _Clock(conversation, desk.limits) as clock:
+            await read_chunk(conversation.reader, size, ChunkStream(_drop), clock.progress)
+
+    def _end(self) -> None:
+        if self._writer.fault is not None:
+            self._blame(self._writer.fault)
+        if self._draft is None or self.complaint is not None:
+            return
+        try:
+            self._draft.finish()
+        except OSError as fault:
+            self._blame(fault)
+
+    def _blame(self, fault: OSError) -> None:
+        log.error("spool-fault", error=str(fault))
+        self._refusal = disk_refusal(fault)
+
+    def give(self) -> DraftLike:
+        """Hand the finished draft over; from now on it is not ours to discard."""
+        draft, self._draft = self._draft, None
+        if draft is None:
+            raise RuntimeError("there is no draft to give")
+        return draft
+
+    def discard(self) -> None:
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+
+
+def _drop(block: bytes) -> None:
+    """Content without a place to go."""
+
+
+class _Clock:
+    """Arms the conversation's timer anew with each block, and gives the reader room for blocks meanwhile."""
+
+    def __init__(self, conversation: Conversation, limits: Limits) -> None:
+        self._conversation = conversation
+        self._pace = Pace(limits, conversation.loop.time())
+
+    def __enter__(self) -> _Clock:
+        self._conversation.widen()
+        self.progress(0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._conversation.narrow()
+
+    def progress(self, octets: int) -> None:
+        self._pace.progress(octets)
+        now = self._conversation.loop.time()
+        self._conversation.wait_at_most(max(self._pace.deadline(now) - now, 0.001))

@@ -1,0 +1,315 @@
+"""One connection: reads command lines, writes replies, keeps time. What the verbs mean is the business of `session.py`.
+
+A subclass of aiosmtpd's SMTP. Of the parent we keep the protocol skeleton; its command loop is replaced, because it takes bare
+LF for a line end, answers faults with 500 and their text, and cancels a mail in acceptance when the client hangs up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+from typing import Any, NoReturn
+
+from aiosmtpd.smtp import SMTP
+
+from mailrelay.intake.smtp.data import BLOCK, ConnectionGone
+from mailrelay.intake.smtp.desk import Desk
+from mailrelay.intake.smtp.limits import client_of
+from mailrelay.intake.smtp.replies import Complaint, render
+from mailrelay.intake.smtp.stream import has_line, set_limit, take_all
+from mailrelay.intake.smtp.tls import describe
+from mailrelay.intake.smtp.upgrade import start_tls
+from mailrelay.model.envelope import Door
+from mailrelay.telemetry import count, log
+
+_COMMAND_BUFFER = 16 * 1024
+_REPLY_BUFFER = 64 * 1024
+_LINGER = 5.0  # seconds that a closed connection may take to flush
+_COMMAND_LENGTH = {"MAIL": 2048, "RCPT": 2048, "AUTH": 12288}  # RFC 5321 4.5.3.1.4 with RFC 3461, 6531, 4954
+_OTHER_LENGTH = 1024
+_FOREIGN = frozenset(
+    {"GET", "POST", "HEAD", "PUT", "OPTIONS", "CONNECT", "DELETE", "PATCH", "TRACE", "PRI", "HOST:", "USER-AGENT:"}
+)
+
+
+class Leave(Exception):
+    """The conversation is over; everything has been said."""
+
+
+class Conversation(SMTP):
+    """`door` is the listener's kind; `implicit_tls` starts TLS before the greeting (RFC 8314)."""
+
+    line_length_limit = _COMMAND_BUFFER
+
+    def __init__(self, desk: Desk, door: Door, *, implicit_tls: bool, sessions: set[Conversation]) -> None:
+        super().__init__(
+            None,
+            hostname=desk.hostname,
+            timeout=desk.limits.command_time.total_seconds(),
+            data_size_limit=desk.limits.size,
+            enable_SMTPUTF8=True,
+            loop=asyncio.get_running_loop(),
+        )
+        self._desk = desk
+        self._door = door
+        self._implicit_tls = implicit_tls
+        self._sessions = sessions
+        self._peer = ""
+        self._client = ""
+        self._counted = False
+        self._told: list[bytes] = []
+        self._errors = 0
+        self._idle = 0
+        self._listening = False  # between two commands
+        self._leaving = ""  # refusal to say before the next command
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task that carries the conversation."""
+        return self._handler_coroutine
+
+    # ── life of the connection ──
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        over_tls = self._original_transport is not None
+        super().connection_made(transport)
+        if over_tls:
+            return
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else "local"
+        self._client = client_of(self._peer)
+        self._sessions.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.session is None:
+            return
+        super().connection_lost(error)
+        self._sessions.discard(self)
+        if self._counted:
+            self._counted = False
+            self._desk.connections.leave(self._client)
+
+    def eof_received(self) -> bool | None:
+        """A client may close its side and still wait for replies; the parent would cancel the session here."""
+        self._reader.feed_eof()
+        return not self.is_encrypted
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self._tls_protocol is not None
+
+    @property
+    def tls(self) -> str | None:
+        return describe(self.transport.get_extra_info("ssl_object")) if self.transport and self.is_encrypted else None
+
+    def dismiss(self) -> None:
+        """Ask the client to come back later: at once between two commands, else after the one that is being done."""
+        self._leaving = "shutting-down"
+        if self._listening:
+            self._part("shutting-down")
+
+    def cut(self) -> None:
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abort()
+
+    @property
+    def reader(self) -> asyncio.StreamReader:
+        reader: asyncio.StreamReader = self._reader
+        return reader
+
+    # ── time ──
+
+    def wait_at_most(self, seconds: float) -> None:
+        self._reset_timeout(seconds)
+
+    def stop_waiting(self) -> None:
+        """Our own work is not the client's fault: no timer while it goes on."""
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+
+    def _timeout_cb(self) -> None:
+        count("smtp_timeout", door=self._door)
+        self._part("slow")
+
+    def _part(self, refusal: str) -> None:
+        """Say a last reply and close, without waiting for a client that may not read."""
+        if self.transport is None:
+            return
+        if self.session is not None and not self.transport.is_closing():
+            self._writer.write(b"".join(self._told) + render(Complaint(refusal), self._desk.wording))
+            self._told.clear()
+        self._close()
+
+    def _close(self) -> None:
+        transport: Any = self.transport
+        if transport is not None:
+            transport.close()
+            self.loop.call_later(_LINGER, transport.abort)
+
+    # ── saying ──
+
+    def tell(self, reply: bytes) -> None:
+        """Add a reply of one or several finished lines to what is said before the next wait (RFC 2920 section 3.2)."""
+        self._told.append(reply)
+
+    def say(self, line: str) -> None:
+        self.tell(line.encode() + b"\r\n")
+
+    async def flush(self) -> None:
+        if self._told:
+            self._writer.write(b"".join(self._told))
+            self._told.clear()
+            await self._writer.drain()
+
+    async def push(self, status: Any) -> None:
+        self.tell((status.encode() if isinstance(status, str) else status) + b"\r\n")
+        await self.flush()
+
+    async def refuse(self, refusal: str, **values: str) -> None:
+        await self.complain(Complaint(refusal, values))
+
+    async def complain(self, complaint: Complaint, *, utf8: bool = False) -> None:
+        """Say a refusal, count it, and end the conversation when there were too many."""
+        count("smtp_refused", refusal=complaint.refusal, door=self._door)
+        self._errors += 1
+        reply = render(complaint, self._desk.wording, smtputf8=utf8)
+        if self._errors > 3 and self._desk.limits.error_delay:
+            await self.flush()
+            await asyncio.sleep(self._desk.limits.error_delay.total_seconds())
+        self.tell(reply)
+        if reply.startswith(b"421"):
+            await self.leave()
+        if self._errors > self._desk.limits.errors:
+            self.tell(render(Complaint("too-many-errors"), self._desk.wording))
+            await self.leave()
+
+    def rendered(self, complaint: Complaint, *, utf8: bool) -> bytes:
+        return render(complaint, self._desk.wording, smtputf8=utf8)
+
+    async def leave(self) -> NoReturn:
+        await self.flush()
+        raise Leave
+
+    # ── the loop ──
+
+    async def _handle_client(self) -> None:
+        try:
+            await self._open()
+            while True:
+                await self._turn()
+        except (Leave, ConnectionGone, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            self.end_mail()
+        except Exception:
+            log.exception("smtp-session-fault", peer=self._peer)
+            self.end_mail()
+        except asyncio.CancelledError:
+            self.end_mail()
+            raise
+        finally:
+            self._close()
+
+    async def _open(self) -> None:
+        self._counted = self._desk.connections.enter(self._client)
+        if not self._counted:
+            count("smtp_refused", refusal="too-many-connections", door=self._door)
+            if not self._implicit_tls:
+                self.tell(render(Complaint("too-many-connections"), self._desk.wording))
+            await self.leave()
+        if self._implicit_tls:
+            await self.encrypt()
+        self.say(f"220 {self.hostname} {'LMTP' if self._door is Door.LMTP else 'ESMTP'} mailrelay")
+
+    async def encrypt(self) -> None:
+        """Do the TLS handshake; what the client sent before it is dropped (RFC 3207 section 4.2)."""
+        if self._desk.tls is None:
+            raise Leave
+        await self.flush()
+        waiting = take_all(self._reader)
+        first = waiting if self._implicit_tls else b""
+        seconds = max(int(self._desk.limits.handshake_time.total_seconds()), 1)
+        self.wait_at_most(seconds + _LINGER)
+        await start_tls(self, self._desk.tls, seconds, first=first)
+
+    async def _turn(self) -> None:
+        """Read one command and do it."""
+        line = await self.read_line()
+        verb, _, argument = line.rstrip(b"\r\n").partition(b" ")
+        name = verb.decode("ascii", "replace").upper()
+        fault = _fault_of(name, line)
+        method = self._smtp_methods.get(name)
+        if name in _FOREIGN:
+            await self.refuse("wrong-protocol")
+        elif fault:
+            await self.refuse("bad-command", detail=fault)
+        elif method is None:
+            await self.refuse("unknown-command")
+        else:
+            await self._do(method, argument.decode("utf-8").strip(" "))
+
+    async def read_line(self) -> bytes:
+        """Read up to a LF; the line keeps its end. A line beyond every limit ends the conversation."""
+        if not has_line(self._reader):
+            await self.flush()
+        if self._leaving:
+            self.tell(render(Complaint(self._leaving), self._desk.wording))
+            await self.leave()
+        self.wait_at_most(self._desk.limits.command_time.total_seconds())
+        self._listening = True
+        try:
+            line: bytes = await self._reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            self._errors += self._desk.limits.errors
+            await self.refuse("bad-command", detail="line too long")
+            await self.leave()
+        finally:
+            self._listening = False
+        if sum(map(len, self._told)) > _REPLY_BUFFER:
+            await self.flush()
+        return line
+
+    async def _do(self, method: Any, argument: str) -> None:
+        """Whatever goes wrong on our side is 451 with an id in the log: never 5xx, never the text of a fault."""
+        self._idle += 1
+        if self._idle > self._desk.limits.idle_commands:
+            await self.refuse("too-many-errors")
+        try:
+            await method(argument)
+        except (Leave, ConnectionGone, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            raise
+        except Exception:
+            fault_id = secrets.token_hex(4)
+            log.exception("smtp-fault", fault_id=fault_id, peer=self._peer, door=self._door)
+            self.end_mail()
+            await self.refuse("try-later")
+
+    def end_mail(self) -> None:
+        """Drop the mail that is being put together, if any."""
+        raise NotImplementedError
+
+    def progressed(self) -> None:
+        """A command brought a mail forward."""
+        self._idle = 0
+
+    def widen(self) -> None:
+        """Read content in large blocks."""
+        set_limit(self._reader, BLOCK)
+
+    def narrow(self) -> None:
+        set_limit(self._reader, _COMMAND_BUFFER)
+
+
+def _fault_of(verb: str, line: bytes) -> str:
+    """What makes a line no command; "" when it is one. RFC 5321 section 2.3.8: only CRLF ends a line."""
+    if not line.endswith(b"\r\n"):
+        return "lines end with CRLF"
+    if len(line) > _COMMAND_LENGTH.get(verb, _OTHER_LENGTH):
+        return "line too long"
+    if not line[:-2].decode("latin-1").isprintable() and any(c < 32 or c == 127 for c in line[:-2]):
+        return "control characters"
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return "neither ASCII nor UTF-8"
+    return ""

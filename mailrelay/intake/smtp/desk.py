@@ -1,0 +1,63 @@
+"""What the sessions of one door share: the callables that the daemon wired, the counters, and the mails being accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mailrelay.intake.smtp.limits import ConnectionCount, Failures, Limits
+from mailrelay.intake.smtp.replies import Wording
+from mailrelay.model.acceptance import Acceptance
+from mailrelay.model.agency import Directory
+from mailrelay.model.envelope import Envelope
+from mailrelay.model.identity import MailId
+from mailrelay.telemetry import log
+
+
+class DraftLike(Protocol):
+    """The part of `spool.Draft` that a door uses."""
+
+    @property
+    def mail_id(self) -> MailId: ...
+
+    def write(self, block: bytes) -> None: ...
+
+    def finish(self) -> str: ...
+
+    def discard(self) -> None: ...
+
+
+Accept = Callable[[Envelope, Any], Awaitable[Acceptance]]
+CheckPassword = Callable[[str, str], Awaitable[bool]]
+
+
+@dataclass(slots=True)
+class Desk:
+    """`draft` opens a spool file, `accept` makes a mail ours, `check_password` asks the accounts that exist."""
+
+    hostname: str
+    directory: Callable[[], Directory]
+    draft: Callable[[], DraftLike]
+    accept: Accept
+    check_password: CheckPassword
+    tls: ssl.SSLContext | None
+    limits: Limits
+    wording: Wording
+    connections: ConnectionCount
+    failures: Failures
+    acceptances: set[asyncio.Task[Acceptance]] = field(default_factory=set)
+
+    async def hand_in(self, envelope: Envelope, draft: DraftLike) -> Acceptance:
+        """Let the house accept a mail. A client that hangs up stops the waiting, never the acceptance."""
+        task = asyncio.ensure_future(self.accept(envelope, draft))
+        self.acceptances.add(task)
+        task.add_done_callback(self._accepted)
+        return await asyncio.shield(task)
+
+    def _accepted(self, task: asyncio.Task[Acceptance]) -> None:
+        self.acceptances.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("acceptance-fault", exc_info=task.exception())

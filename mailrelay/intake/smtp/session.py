@@ -1,0 +1,284 @@
+"""The verbs of SMTP, ESMTP and LMTP as a door of this house answers them. Content is read in `content.py`."""
+
+# ruff: noqa: N802  (aiosmtpd finds the verbs by the names of the methods)
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mailrelay.intake import admission
+from mailrelay.intake.smtp.authentication import Login
+from mailrelay.intake.smtp.content import Content
+from mailrelay.intake.smtp.conversation import Conversation
+from mailrelay.intake.smtp.envelope import MailCommand, parse_mail, parse_rcpt
+from mailrelay.intake.smtp.replies import Complaint
+from mailrelay.model.acceptance import Acceptance
+from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
+
+_WITH_LOGIN = frozenset({Door.SUBMISSION, Door.SUBMISSIONS})
+
+
+@dataclass(slots=True)
+class _Mail:
+    """The mail that is being put together between MAIL and the end of its content."""
+
+    command: MailCommand
+    recipients: list[Recipient] = field(default_factory=list)
+    content: Content | None = None  # open between BDAT chunks
+
+
+class Session(Conversation):
+    """One client at one door."""
+
+    _login: str | None = None
+    _mail: _Mail | None = None
+    _greeted = ""  # the name that the client gave
+    _esmtp = False
+
+    # ── greetings ──
+
+    def _set_rset_state(self) -> None:
+        """Called by the parent at the start of a connection and after the TLS handshake: all is forgotten (RFC 3207 4.2)."""
+        super()._set_rset_state()  # type: ignore[no-untyped-call]
+        self.end_mail()
+        self._login, self._greeted, self._esmtp = None, "", False
+
+    async def smtp_HELO(self, argument: str) -> None:
+        if self._door is Door.LMTP:
+            await self.refuse("unknown-command")
+        elif await self._greet(argument, "HELO hostname", esmtp=False):
+            self.say(f"250 {self.hostname}")
+
+    async def smtp_EHLO(self, argument: str) -> None:
+        if self._door is Door.LMTP:
+            await self.refuse("unknown-command")
+        elif await self._greet(argument, "EHLO hostname", esmtp=True):
+            self._offer()
+
+    async def smtp_LHLO(self, argument: str) -> None:
+        if self._door is not Door.LMTP:
+            await self.refuse("unknown-command")
+        elif await self._greet(argument, "LHLO hostname", esmtp=True):
+            self._offer()
+
+    async def _greet(self, name: str, expected: str, *, esmtp: bool) -> bool:
+        if not name or " " in name or len(name) > 255:
+            await self.refuse("syntax", expected=expected)
+            return False
+        self.end_mail()
+        self._greeted, self._esmtp = name, esmtp
+        return True
+
+    def _offer(self) -> None:
+        """The extensions that hold on this connection as it is now."""
+        offers = [self.hostname, "PIPELINING", f"SIZE {self._desk.limits.size}", "8BITMIME", "SMTPUTF8"]
+        offers += ["ENHANCEDSTATUSCODES", "DSN", "CHUNKING"]
+        if self._desk.tls is not None and not self.is_encrypted:
+            offers.append("STARTTLS")
+        if self.is_encrypted:
+            offers.append("REQUIRETLS")
+            if self._door in _WITH_LOGIN:
+                offers.append("AUTH PLAIN LOGIN")
+        for offer in offers[:-1]:
+            self.say(f"250-{offer}")
+        self.say(f"250 {offers[-1]}")
+
+    async def smtp_STARTTLS(self, argument: str) -> None:
+        if argument:
+            await self.refuse("syntax", expected="STARTTLS")
+        elif self._desk.tls is None:
+            await self.refuse("not-implemented")
+        elif self.is_encrypted or not self._greeted or self._mail is not None:
+            await self.refuse("bad-sequence", expected="EHLO, no TLS yet")
+        else:
+            self.say("220 2.0.0 Ready to start TLS")
+            await self.encrypt()
+
+    async def smtp_AUTH(self, argument: str) -> None:
+        if self._door not in _WITH_LOGIN:
+            await self.refuse("not-implemented")
+        elif not self._greeted or not self._esmtp or self._login is not None or self._mail is not None:
+            await self.refuse("bad-sequence", expected="EHLO, no login yet")
+        elif not self.is_encrypted:
+            await self.refuse("auth-needs-tls")
+        else:
+            self._login = await Login(self, self._desk, self._client).exchange(argument)
+            if self._login is not None:
+                self.progressed()
+                self.say("235 2.7.0 Authentication successful")
+
+    # ── the envelope ──
+
+    async def smtp_MAIL(self, argument: str) -> None:
+        if not self._greeted or self._mail is not None:
+            await self.refuse("bad-sequence", expected="EHLO, no MAIL yet")
+            return
+        if self._door in _WITH_LOGIN and not self.is_encrypted:
+            await self.refuse("tls-required")
+            return
+        command = parse_mail(argument, esmtp=self._esmtp)
+        complaint = command if isinstance(command, Complaint) else self._judge_sender(command)
+        if complaint is not None:
+            await self.complain(complaint, utf8=isinstance(command, MailCommand) and command.smtputf8)
+        elif isinstance(command, MailCommand):
+            self._mail = _Mail(command)
+            self.say("250 2.1.0 Sender OK")
+
+    def _judge_sender(self, command: MailCommand) -> Complaint | None:
+        if command.requiretls and not self.is_encrypted:
+            return Complaint("unknown-parameter", {"parameter": "REQUIRETLS"})
+        if command.size is not None and command.size > self._desk.limits.size:
+            return Complaint("too-big", {"limit": f"{self._desk.limits.size // 1_000_000} MB"})
+        answer = admission.admit_sender(self._desk.directory(), self._origin(), command.sender)
+        return Complaint(answer.refusal, answer.values) if answer.refusal else None
+
+    async def smtp_RCPT(self, argument: str) -> None:
+        mail = self._mail
+        if mail is None or mail.content is not None:
+            await self.refuse("bad-sequence", expected="MAIL")
+            return
+        utf8 = mail.command.smtputf8
+        directory = self._desk.directory()
+        recipient = parse_rcpt(argument, domain=directory.domain, smtputf8=utf8, esmtp=self._esmtp)
+        if isinstance(recipient, Complaint):
+            await self.complain(recipient, utf8=utf8)
+            return
+        if len(mail.recipients) >= self._desk.limits.recipients:
+            await self.refuse("too-many-recipients", limit=str(self._desk.limits.recipients))
+            return
+        answer = admission.admit_recipient(directory, self._origin(), recipient.address)
+        if answer.refusal:
+            await self.complain(Complaint(answer.refusal, answer.values), utf8=utf8)
+            return
+        mail.recipients.append(recipient)
+        self.progressed()
+        self.say("250 2.1.5 Recipient OK")
+
+    def _origin(self) -> Origin:
+        return Origin(self._door, self._peer, self._greeted, self.tls, self._login, self._esmtp)
+
+    def _envelope(self, mail: _Mail) -> Envelope:
+        command = mail.command
+        return Envelope(
+            command.sender,
+            tuple(mail.recipients),
+            self._origin(),
+            ret=command.ret,
+            envid=command.envid,
+            body=command.body,
+            smtputf8=command.smtputf8,
+            requiretls=command.requiretls,
+        )
+
+    # ── the content ──
+
+    async def smtp_DATA(self, argument: str) -> None:
+        mail = self._mail
+        if argument:
+            await self.refuse("syntax", expected="DATA")
+        elif mail is None or mail.content is not None:
+            await self.refuse("bad-sequence", expected="MAIL, RCPT, no BDAT")
+        elif not mail.recipients:
+            await self.refuse("no-valid-recipients")
+        else:
+            mail.content = Content(self, self._desk)
+            self.say("354 End data with <CR><LF>.<CR><LF>")
+            await self.flush()
+            await mail.content.read_data()
+            await self._conclude(mail, mail.content)
+
+    async def smtp_BDAT(self, argument: str) -> None:
+        size, last = _chunk(argument)
+        if size < 0:
+            # the octets that follow cannot be told from commands
+            await self.refuse("syntax", expected="BDAT size [LAST]")
+            await self.leave()
+        mail = self._mail
+        if mail is None or not mail.recipients:
+            await Content.drop_chunk(self, self._desk, size)
+            await self.refuse(*(("no-valid-recipients",) if mail else ("bad-sequence",)), expected="MAIL, RCPT")
+            return
+        if mail.content is None:
+            mail.content = Content(self, self._desk)
+        await mail.content.read_chunk(size, last=last)
+        if last:
+            await self._conclude(mail, mail.content)
+        elif mail.content.complaint is not None:
+            await self.complain(mail.content.complaint, utf8=mail.command.smtputf8)
+        else:
+            self.progressed()
+            self.say(f"250 2.0.0 {size} octets")
+
+    async def _conclude(self, mail: _Mail, content: Content) -> None:
+        """The content is complete: refuse it, or hand the mail in and tell what came of it."""
+        self._mail = None
+        if content.complaint is not None:
+            content.discard()
+            await self._answer(mail, content.complaint)
+            return
+        self.stop_waiting()
+        acceptance = await self._desk.hand_in(self._envelope(mail), content.give())
+        self.progressed()
+        if acceptance.refusal:
+            await self._answer(mail, Complaint(acceptance.refusal, acceptance.values))
+        else:
+            await self._answer(mail, acceptance)
+
+    async def _answer(self, mail: _Mail, result: Acceptance | Complaint) -> None:
+        """One reply, or on LMTP one for each recipient (RFC 2033 section 4.2)."""
+        replies = len(mail.recipients) if self._door is Door.LMTP else 1
+        if isinstance(result, Acceptance):
+            again = "Da nhan truoc day (already accepted)" if result.repeated else "Da nhan thu (accepted)"
+            for _ in range(replies):
+                self.say(f"250 2.0.0 {result.mail_id} {again}")
+            return
+        for _ in range(replies - 1):
+            self.tell(self.rendered(result, utf8=mail.command.smtputf8))
+        await self.complain(result, utf8=mail.command.smtputf8)
+
+    def end_mail(self) -> None:
+        if self._mail is not None and self._mail.content is not None:
+            self._mail.content.discard()
+        self._mail = None
+
+    # ── the rest ──
+
+    async def smtp_RSET(self, argument: str) -> None:
+        if argument:
+            await self.refuse("syntax", expected="RSET")
+            return
+        self.end_mail()
+        self.say("250 2.0.0 OK")
+
+    async def smtp_NOOP(self, argument: str) -> None:
+        self.say("250 2.0.0 OK")
+
+    async def smtp_QUIT(self, argument: str) -> None:
+        if argument:
+            await self.refuse("syntax", expected="QUIT")
+            return
+        self.say("221 2.0.0 Bye")
+        await self.leave()
+
+    async def smtp_VRFY(self, argument: str) -> None:
+        """RFC 5321 section 3.5.3: nobody learns here who has a mailbox."""
+        if not argument:
+            await self.refuse("syntax", expected="VRFY address")
+            return
+        self.say("252 2.5.2 Cannot VRFY, send the mail")
+
+    async def smtp_EXPN(self, argument: str) -> None:
+        await self.refuse("not-implemented")
+
+    async def smtp_HELP(self, argument: str) -> None:
+        self.say("214 2.0.0 RFC 5321")
+
+
+def _chunk(argument: str) -> tuple[int, bool]:
+    """Size and LAST of a BDAT command (RFC 3030 section 2); size -1 for anything else."""
+    words = argument.split(" ")
+    last = len(words) == 2 and words[1].upper() == "LAST"
+    if len(words) > 2 or (len(words) == 2 and not last):
+        return -1, False
+    number = words[0]
+    return (int(number), last) if number.isascii() and number.isdigit() and len(number) <= 20 else (-1, False)
