@@ -55,12 +55,21 @@ class Result(StrEnum):
     FAILED = "failed"
 
 
+class Scope(StrEnum):
+    """How far a refusal or fault reaches: what the same answer would be given to if it were tried at once."""
+
+    RECIPIENT = "recipient"
+    MAIL = "mail"
+    DESTINATION = "destination"  # the next hop as a whole: other mails for it had better wait, too
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one try for one recipient.
 
     `status` is an RFC 3463 code ("2.0.0"), `code` the SMTP reply code (0 without one), `text` the reply or fault as one safe
     line. `uncertain` marks a reply lost after the final dot. `dsn` says that the next hop took over RFC 3461 duties.
+    `scope` says how far a refusal or fault reaches.
     """
 
     recipient: str
@@ -72,11 +81,15 @@ class Outcome:
     tls: str = ""
     uncertain: bool = False
     dsn: bool = False
+    scope: Scope = Scope.RECIPIENT
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What the transport needs to send one mail to one next hop: recipients share it, bytes are streamed from `path`."""
+    """What the transport needs to send one mail to one next hop: recipients share it, bytes are streamed from `path`.
+
+    `attempts` counts the tries, this one included; only 1 is taken as proof that no copy can lie in a Maildir already.
+    """
 
     mail_id: MailId
     sender: str
@@ -89,3 +102,4 @@ class Parcel:
     requiretls: bool = False
     ret: str | None = None
     envid: str | None = None
+    attempts: int = 0

@@ -1,0 +1,54 @@
+"""Where mail for an address goes: mailboxes first, then the written routes. Never out to our own domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from mailrelay.model.agency import Directory, Mailbox, Target, TargetKind
+
+
+class Route(Protocol):
+    """A written route. `domain` is "example.vn", ".example.vn" (its subdomains) or "*" (any other).
+
+    A target of kind smtp without a host stands for the mail exchangers of the recipient's domain.
+    """
+
+    @property
+    def domain(self) -> str: ...
+    @property
+    def target(self) -> Target: ...
+
+
+def route(address: str, directory: Directory, routes: Sequence[Route]) -> Target | None:
+    """Return the target of an address (any case), or None when there is no way to deliver to it.
+
+    An unknown or disabled address of our own domain has none, whatever the routes say: a smarthost or MX would send it back
+    to us. The most exact route wins, not the first. Without a port, a target of kind smtp means the MX hosts of its `host`.
+    """
+    box = directory.mailbox(address) or _system_box(address, directory)
+    if box is not None:
+        return box.target if box.enabled else None
+    local, at, domain = address.rpartition("@")
+    domain = domain.rstrip(".").lower()
+    if not (local and at and domain) or domain == directory.domain.lower():
+        return None
+    target = _routed(domain, routes)
+    if target is not None and target.kind is TargetKind.SMTP and not target.host:
+        return replace(target, host=domain)
+    return target
+
+
+def _system_box(address: str, directory: Directory) -> Mailbox | None:
+    if not directory.is_local(address):
+        return None
+    forward = directory.system_addresses.get(address.rpartition("@")[0].lower())
+    return directory.mailbox(forward) if forward else None
+
+
+def _routed(domain: str, routes: Sequence[Route]) -> Target | None:
+    by_domain = {route.domain.lower(): route.target for route in reversed(routes)}
+    labels = domain.split(".")
+    candidates = [domain, *("." + ".".join(labels[n:]) for n in range(1, len(labels))), "*"]
+    return next((by_domain[name] for name in candidates if name in by_domain), None)

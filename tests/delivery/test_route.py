@@ -1,0 +1,73 @@
+"""Routes: mailboxes, written routes, and never out to our own domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from mailrelay.delivery.route import route
+from mailrelay.model.agency import Agency, Directory, Level, Mailbox, Role, Target, TargetKind
+from mailrelay.model.identity import AgencyId
+
+MAILDIR = Target(TargetKind.MAILDIR, path="/mail/vanthu")
+SMARTHOST = Target(TargetKind.SMTP, host="smart.vn", port=25, tls="verify")
+BY_MX = Target(TargetKind.SMTP, tls="encrypt")
+DISTRICT = Target(TargetKind.LMTP, host="10.0.0.1", port=24)
+
+
+@dataclass(frozen=True)
+class Way:
+    domain: str
+    target: Target
+
+
+def box(address: str, **fields: object) -> Mailbox:
+    return Mailbox(address, "x", AgencyId("a"), frozenset({Role.CLERK}), MAILDIR, **fields)  # type: ignore[arg-type]
+
+
+DIRECTORY = Directory(
+    "hoabinh.gov.vn",
+    (Agency(AgencyId("a"), "A", Level.PROVINCE, "A"),),
+    (
+        box("vanthu@hoabinh.gov.vn", aliases=("vt@hoabinh.gov.vn",)),
+        box("cu@hoabinh.gov.vn", enabled=False),
+        box("khach@example.vn"),
+    ),
+    system_addresses={"postmaster": "vanthu@hoabinh.gov.vn"},
+)
+WAYS = (Way("*", SMARTHOST), Way("moha.gov.vn", BY_MX), Way(".luongson.vn", DISTRICT), Way("xa.luongson.vn", SMARTHOST))
+
+
+@pytest.mark.parametrize(
+    ("address", "target"),
+    [
+        ("VanThu@HoaBinh.gov.vn", MAILDIR),
+        ("vt@hoabinh.gov.vn", MAILDIR),
+        ("postmaster@hoabinh.gov.vn", MAILDIR),
+        ("khach@example.vn", MAILDIR),
+        ("cu@hoabinh.gov.vn", None),
+        ("ai@hoabinh.gov.vn", None),
+        ("ai@HOABINH.GOV.VN.", None),
+        ("ai@example.vn", SMARTHOST),
+        ("ai@moha.gov.vn", Target(TargetKind.SMTP, host="moha.gov.vn", tls="encrypt")),
+        ("ai@a.b.luongson.vn", DISTRICT),
+        ("ai@luongson.vn", SMARTHOST),
+        ("ai@XA.luongson.vn", SMARTHOST),
+        ("ai", None),
+        ("@example.vn", None),
+        ("ai@", None),
+        ("", None),
+    ],
+)
+def test_route(address: str, target: Target | None) -> None:
+    assert target == route(address, DIRECTORY, WAYS)
+
+
+def test_without_routes_only_mailboxes() -> None:
+    assert None is route("ai@example.vn", DIRECTORY, ())
+    assert route("vanthu@hoabinh.gov.vn", DIRECTORY, ()) == MAILDIR
+
+
+def test_first_of_two_equal_routes() -> None:
+    assert route("a@b.vn", DIRECTORY, (Way("b.vn", SMARTHOST), Way("B.vn", DISTRICT))) == SMARTHOST
