@@ -14,6 +14,13 @@ from dataclasses import dataclass, field
 
 NAMES = frozenset(
     {
+        "accept.before-commit",
+        "accept.after-commit",
+        "accept.before-reply",
+        "deliver.before-send",
+        "deliver.after-send",
+        "deliver.after-settle",
+        "reply.after-commit",
         "spool.finish",
         "writer.before-sync",
         "writer.before-commit",

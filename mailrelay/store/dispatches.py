@@ -170,15 +170,17 @@ def settle(
     next_attempt_at: datetime | None,
     outcome: Outcome,
     at: datetime,
+    detail: str | None = None,
 ) -> bool:
-    """Append what came of a try, and move the dispatch to `state`. Raises NotFound.
+    """Append what came of a try, and move the dispatch to `state` with `detail` (the outcome's text). Raises NotFound.
 
     False: the dispatch was final already (another sender finished it, a person withdrew it) and stays; only a success
     overrides FAILED and WITHDRAWN.
     """
     sql = SETTLE[state in _SUCCESS]
     due = None if next_attempt_at is None else microseconds(next_attempt_at)
-    change = {"dispatch_id": dispatch_id, "state": state, "next_attempt_at": due, "detail": plain(outcome.text)}
+    shown = plain(outcome.text if detail is None else detail)
+    change = {"dispatch_id": dispatch_id, "state": state, "next_attempt_at": due, "detail": shown}
     moved = tx.execute(sql, change) == 1
     if not moved:
         require(tx.row(STATE, {"dispatch_id": dispatch_id}) is not None, f"dispatch {dispatch_id}")

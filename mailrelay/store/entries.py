@@ -50,7 +50,7 @@ ADD_STATUS = (
 SEQ = "SELECT seq FROM register_entry WHERE entry_id = :entry_id"
 SET_STATUS = "UPDATE register_entry SET status = :status WHERE entry_id = :entry_id"
 SET_NOTE = "UPDATE register_entry SET note = :note WHERE entry_id = :entry_id"
-SET_SEQ = "UPDATE register_entry SET seq = :seq WHERE entry_id = :entry_id"
+SET_SEQ = "UPDATE register_entry SET seq = :seq, year = COALESCE(:year, year) WHERE entry_id = :entry_id"
 SET_ACCEPTED = "UPDATE register_entry SET accepted_on = :accepted_on WHERE entry_id = :entry_id"
 STATUSES = "SELECT at, status, actor, note FROM entry_status WHERE entry_id = :entry_id ORDER BY status_id"
 
@@ -157,9 +157,12 @@ def set_status(
     actor: str,
     note: str = "",
     seq: int | None = None,
+    year: int | None = None,
     accepted_on: date | None = None,
 ) -> None:
     """Append a status and make it the entry's present one. An empty note leaves the entry's note as it is.
+
+    `year` goes with `seq`: a paper that arrived in December and is accepted in January stands in the new year's book.
 
     Raises NotFound, and NotAllowed when the entry has another number already.
     """
@@ -173,7 +176,7 @@ def set_status(
     if note:
         tx.execute(SET_NOTE, {**key, "note": plain(note)})
     if seq is not None and present is None:
-        tx.execute(SET_SEQ, {**key, "seq": seq})
+        tx.execute(SET_SEQ, {**key, "seq": seq, "year": year})
     if accepted_on is not None:
         tx.execute(SET_ACCEPTED, {**key, "accepted_on": accepted_on.isoformat()})
     _add_status(tx, entry_id, status, at, actor, note)
