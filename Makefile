@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PATHS := mailrelay tests tools
 
-.PHONY: help setup run test lint format quick locks clean
+.PHONY: help setup run test lint format quick docs locks clean
 
 help:  ## danh sách lệnh / this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,9 @@ format: setup  ## sửa định dạng / rewrite in the house's format
 
 quick: setup  ## phép thử nhanh, không máy chủ thật / tests without real servers
 	@$(BIN)/python -m pytest -m "not e2e and not crash"
+
+docs: setup  ## viết lại các trang tra cứu trong docs/ từ mã nguồn / rewrite the reference pages from the code
+	@$(BIN)/python tools/write_docs.py
 
 locks: setup  ## thử cài mọi gói đã khóa trên Python 3.11 và 3.13 / prove the locks (slow)
 	@tools/prove-lock.sh

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 find_python() {
   local minor=$1 name
-  for name in "python3.$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python /usr/bin/"python3.$minor"; do
+  for name in "python3.$minor" "$(pyenv root 2>/dev/null || true)"/versions/3."$minor".*/bin/python /usr/bin/"python3.$minor"; do
     if "$name" -c "import sys; sys.exit(sys.version_info[:2] != (3, $minor))" 2>/dev/null; then
       printf '%s\n' "$name"
       return

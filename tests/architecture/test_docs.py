@@ -1,0 +1,88 @@
+"""The documents say what the code does: reference pages are current, links lead somewhere, promised commands exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+
+from mailrelay.cli.main import app
+from mailrelay.config.settings import settings_table
+from mailrelay.model.refusal import REFUSALS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#]+)")
+MAKE = re.compile(r"`make ([a-z][a-z-]*)`|^make ([a-z][a-z-]*)", re.MULTILINE)
+# `mailrelay` at the start of a line of a code block or of a code span, and the words up to the first option or value
+CALL = re.compile(r"(?:^\s*(?:\$ )?|`)(?:\.venv/bin/)?mailrelay ((?:[a-z-]+ ?)+)", re.MULTILINE)
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield path, command
+    else:
+        for name, child in inner.items():
+            yield from commands(child, (*path, name))
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def test_reference_pages_are_current() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "write_docs.py", "--check"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_command_setting_and_refusal_has_its_line() -> None:
+    headings = (ROOT / "docs" / "commands.md").read_text().splitlines()
+    assert {"## mailrelay " + " ".join(path) for path in COMMANDS} == {
+        line for line in headings if line.startswith("## ")
+    }
+    rows = (ROOT / "docs" / "settings.md").read_text().splitlines()
+    assert [row.name for row in settings_table()] == [line.split("`")[1] for line in rows if line.startswith("| `")]
+    sections = (ROOT / "docs" / "refusals.md").read_text().splitlines()
+    assert [f"## {name}" for name in REFUSALS] == [line for line in sections if line.startswith("## ")]
+
+
+def test_every_shape_belongs_to_a_command_and_every_command_with_json_has_one() -> None:
+    titles = [
+        json.loads(path.read_text())["title"] for path in sorted((ROOT / "docs" / "schemas").glob("*.schema.json"))
+    ]
+    promised = [
+        name.removesuffix(" --json") for title in titles for name in title.split(", ") if name.endswith(" --json")
+    ]
+    printing = {" ".join(path) for path, command in COMMANDS.items() if any("--json" in p.opts for p in command.params)}
+    assert sorted(promised) == sorted(printing)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_pages_name_only_what_exists(page: Path) -> None:
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {first or second for first, second in MAKE.findall(text)} <= targets
+    named = {" ".join(path) for path in COMMANDS} | {path[0] for path in COMMANDS}
+    for words in CALL.findall(text):
+        call = words.strip().split(" ")
+        assert " ".join(call[:2]) in named or call[0] in named, f"mailrelay {words}"
+        assert (
+            len(call) < 2
+            or call[0] not in {path[0] for path in COMMANDS if len(path) > 1}
+            or " ".join(call[:2]) in named
+        )
