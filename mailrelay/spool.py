@@ -8,7 +8,6 @@ when the service starts.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
@@ -112,14 +111,21 @@ class Spool:
         """Remove the bytes of a mail for good; nothing when they are gone already."""
         durable.remove(self.path(mail_id))
 
+    def listing(self) -> Iterator[MailId]:
+        """The mail ids of all files, oldest day first."""
+        for folder in self._folders():
+            yield from _mail_ids(folder)
+
     def sweep(self, known: Callable[[Sequence[MailId]], Collection[MailId]]) -> tuple[MailId, ...]:
         """Drop every file whose mail id `known` does not give back, and return their ids.
 
         Only at start, under the lock of the data folder: a mail that is being written has no row yet.
         """
         dropped: list[MailId] = []
-        for folder in sorted(self._root.glob("[0-9]*/[0-9][0-9]/[0-9][0-9]")):
-            orphans = list(_orphans(folder, known))
+        for folder in self._folders():
+            ids = list(_mail_ids(folder))
+            chunks = (ids[start : start + _SWEEP] for start in range(0, len(ids), _SWEEP))
+            orphans = [mail_id for chunk in chunks for mail_id in _without(chunk, known(chunk))]
             for mail_id in orphans:
                 (folder / (mail_id + _SUFFIX)).unlink(missing_ok=True)
             if orphans:
@@ -127,16 +133,23 @@ class Spool:
             dropped += orphans
         return tuple(dropped)
 
+    def _folders(self) -> list[Path]:
+        return sorted(self._root.glob("[0-9]*/[0-9][0-9]/[0-9][0-9]"))
+
     def free_bytes(self) -> int:
         """Bytes that may still be written on the spool's file system."""
         status = os.statvfs(self._root)
         return status.f_bavail * status.f_frsize
 
 
-def _orphans(folder: Path, known: Callable[[Sequence[MailId]], Collection[MailId]]) -> Iterator[MailId]:
+def _mail_ids(folder: Path) -> Iterator[MailId]:
     with os.scandir(folder) as files:
-        names = (file.name.removesuffix(_SUFFIX) for file in files if file.name.endswith(_SUFFIX))
-        ids = (MailId(name) for name in names if is_mail_id(name))
-        while chunk := list(itertools.islice(ids, _SWEEP)):
-            rows = frozenset(known(chunk))
-            yield from (mail_id for mail_id in chunk if mail_id not in rows)
+        for file in files:
+            name = file.name.removesuffix(_SUFFIX)
+            if name != file.name and is_mail_id(name):
+                yield MailId(name)
+
+
+def _without(mail_ids: Sequence[MailId], known: Collection[MailId]) -> Iterator[MailId]:
+    rows = frozenset(known)
+    return (mail_id for mail_id in mail_ids if mail_id not in rows)

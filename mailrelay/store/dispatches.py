@@ -180,6 +180,7 @@ def settle(
     sql = SETTLE[state in _SUCCESS]
     due = None if next_attempt_at is None else microseconds(next_attempt_at)
     shown = plain(outcome.text if detail is None else detail)
+    shown = outcome.text if detail is None else detail
     change = {"dispatch_id": dispatch_id, "state": state, "next_attempt_at": due, "detail": shown}
     moved = tx.execute(sql, change) == 1
     if not moved:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from mailrelay.model.faults import Fault, StoreFault
+from mailrelay.store import migration
 from mailrelay.store.durable import Fsync
 from mailrelay.store.sqlite import SqliteBackend
 from mailrelay.store.transaction import Transaction
@@ -59,26 +60,27 @@ class Store:
         await self._backend.close()
 
 
-async def open_store(url: str, *, read_only: bool = False, fsync: Fsync = os.fsync) -> Store:
+async def open_store(url: str, *, fsync: Fsync = os.fsync) -> Store:
     """Open `sqlite:///PATH`, bring its schema up to date and verify its settings. Raises StoreFault.
 
-    Call it before anything forks. With `read_only` nothing is migrated or written, and another process may own the store.
+    Call it before anything forks, and for a file only under the lock of its folder.
     """
+    path = _path(url)
+    await asyncio.to_thread(migration.prepare_sqlite, path)
+    return Store(await asyncio.to_thread(SqliteBackend, path, fsync))
+
+
+async def open_reader(url: str) -> Store:
+    """Open a store for reading beside the process that owns it. Raises StoreFault when it is not there or not up to date."""
+    path = _path(url)
+    await asyncio.to_thread(migration.check_sqlite, path)
+    return Store(SqliteBackend(path, None))
+
+
+def _path(url: str) -> Path:
     if not url.startswith(_SQLITE) or url == _SQLITE:
         raise StoreFault("the store's address must be sqlite:///PATH")
-    path = Path(url.removeprefix(_SQLITE))
-    return await asyncio.to_thread(_open_sqlite, path, fsync, read_only)
-
-
-def _open_sqlite(path: Path, fsync: Fsync, read_only: bool) -> Store:
-    # Imported here: a process that finds the schema up to date never loads SQLAlchemy and Alembic.
-    from mailrelay.store import migration
-
-    if read_only:
-        migration.check_sqlite(path)
-    else:
-        migration.prepare_sqlite(path)
-    return Store(SqliteBackend(path, fsync, read_only=read_only))
+    return Path(url.removeprefix(_SQLITE))
 
 
 class DataLock:

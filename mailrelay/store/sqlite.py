@@ -56,18 +56,17 @@ def verify(connection: sqlite3.Connection, *, writing: bool) -> None:
 
 
 class SqliteBackend:
-    """Runs closures on one SQLite file. Made by `open_store`, after the schema is in place."""
+    """Runs closures on one SQLite file whose schema is in place. Without `fsync` it only reads."""
 
-    def __init__(self, path: Path, fsync: durable.Fsync, *, read_only: bool) -> None:
+    def __init__(self, path: Path, fsync: durable.Fsync | None) -> None:
         self._path = path
-        self._fsync = fsync
         self._reader = threading.local()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._syncers = ThreadPoolExecutor(2, thread_name_prefix="store-sync")
         self._reading: list[sqlite3.Connection] = []
         self._writer: Writer | None = None
         self._closed = False
-        if not read_only:
+        if fsync is not None:
             self._writer = Writer(lambda: connect(path, writing=True), fsync)
             self._writer.start()
 
@@ -90,7 +89,7 @@ class SqliteBackend:
             if not large:
                 return paths
             loop = asyncio.get_running_loop()
-            syncs = (loop.run_in_executor(self._syncers, durable.sync_file, path, self._fsync) for path in large)
+            syncs = (loop.run_in_executor(self._syncers, durable.sync_file, path, writer.fsync) for path in large)
             await asyncio.gather(*syncs)
         except StoreUnhealthy as fault:
             writer.condemn(fault)

@@ -17,9 +17,9 @@ _RULES: dict[str, tuple[str, str, str, str]] = {
     "register_entry_fixed": (
         "register_entry",
         "UPDATE",
-        "OLD.agency <> NEW.agency OR OLD.book <> NEW.book OR OLD.year <> NEW.year"
-        " OR (OLD.seq IS NOT NULL AND (NEW.seq IS NULL OR OLD.seq <> NEW.seq))",
-        "the place and number of a register entry are fixed",
+        "OLD.agency <> NEW.agency OR OLD.book <> NEW.book"
+        " OR (OLD.seq IS NOT NULL AND (NEW.seq IS NULL OR OLD.seq <> NEW.seq OR OLD.year <> NEW.year))",
+        "the book and number of a register entry are fixed",
     ),
     "book_counter_no_delete": ("book_counter", "DELETE", "", "a counter is never deleted"),
     "book_counter_upward": ("book_counter", "UPDATE", "NEW.last_seq <> OLD.last_seq + 1", "a counter goes up by one"),

@@ -75,7 +75,7 @@ class Writer:
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], fsync: durable.Fsync) -> None:
         self._connect = connect
-        self._fsync = fsync
+        self.fsync = fsync
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._opening: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._entrance = threading.Lock()
@@ -177,11 +177,11 @@ class Writer:
         done: dict[Path, StoreFault | None] = {}
         for job in batch:
             for path in job.files:
-                done[path] = _attempt(durable.sync_file, path, self._fsync)
+                done[path] = _attempt(durable.sync_file, path, self.fsync)
         for job in batch:
             for folder in job.folders:
                 if folder not in done:
-                    done[folder] = _attempt(durable.sync_folder, folder, self._fsync)
+                    done[folder] = _attempt(durable.sync_folder, folder, self.fsync)
         for job in batch:
             job.error = next((fault for path in (*job.files, *job.folders) if (fault := done[path])), None)
         return [job for job in batch if job.error is None]

@@ -2,9 +2,13 @@
 
 from alembic import context
 
-from mailrelay.store.schema import metadata
-
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, compare_type=True)
+attributes = context.config.attributes
+# The tables of schema.py are handed in only where migrations are made or checked: running them needs no SQLModel.
+context.configure(
+    connection=attributes["connection"],
+    target_metadata=attributes.get("metadata"),
+    render_as_batch=True,
+    compare_type=True,
+)
 with context.begin_transaction():
     context.run_migrations()
