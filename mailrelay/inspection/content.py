@@ -1,0 +1,222 @@
+"""What a mail says: the Content value and the attachment manifest, made from the MIME tree. Structure findings on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailrelay.inspection import addresses, html, names
+from mailrelay.inspection.decoding import decoder
+from mailrelay.inspection.fields import Block, Field, decode, decode_bytes, tidy
+from mailrelay.inspection.limits import Limits
+from mailrelay.inspection.mime import Part, Tree
+from mailrelay.inspection.source import Source
+from mailrelay.model.message import Address, Attachment, Content
+
+_NOISE = frozenset(
+    ("received", "authentication-results", "dkim-signature", "domainkey-signature", "x-google-dkim-signature")
+)
+_MOST_FIELDS = 200
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
+_SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
+_COMMENT = re.compile(rb"\([^()]*\)")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attachment with what its checks need: where it lies in the mail, and its first and last bytes."""
+
+    attachment: Attachment
+    part: Part
+    head: bytes
+    tail: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that one pass over a mail gave. `broken` names parts whose transfer encoding was foul."""
+
+    content: Content
+    files: tuple[File, ...]
+    broken: tuple[str, ...]
+    more_files: bool
+
+
+def read(source: Source, tree: Tree, limits: Limits, authserv_id: str, type_of: Callable[[bytes], str]) -> Reading:
+    """Make the Content of a mail. `type_of` tells a MIME type by the first bytes of a file."""
+    body = _Body(source, limits, type_of)
+    body.collect(tree)
+    content = _head(tree.top.block, limits, authserv_id)
+    content_fields = {name: getattr(content, name) for name in _HEAD_FIELDS}
+    return Reading(
+        content=Content(
+            **content_fields,
+            text=body.text(),
+            attachments=tuple(file.attachment for file in body.files),
+            body_sha256=_digest(source, tree.top.body),
+        ),
+        files=tuple(body.files),
+        broken=tuple(body.broken),
+        more_files=body.more_files,
+    )
+
+
+_HEAD_FIELDS = (
+    "subject",
+    "senders",
+    "to",
+    "date",
+    "message_id",
+    "in_reply_to",
+    "references",
+    "fields",
+    "received_count",
+    "own_results",
+)
+
+
+def _head(block: Block, limits: Limits, authserv_id: str) -> Content:
+    """Everything that the header alone tells."""
+
+    def value(name: str) -> str:
+        field = block.first(name)
+        return decode(field.value, limits.field_value) if field else ""
+
+    identity = _MESSAGE_ID.search(value("message-id"))
+    return Content(
+        subject=value("subject"),
+        senders=_mailboxes(block.all("from"), limits.addresses),
+        to=_mailboxes([*block.all("to"), *block.all("cc")], limits.addresses),
+        date=value("date"),
+        message_id=identity.group() if identity else "",
+        in_reply_to=tuple(_MESSAGE_ID.findall(value("in-reply-to"))[:20]),
+        references=tuple(_MESSAGE_ID.findall(value("references"))[:100]),
+        fields=tuple((f.name, decode(f.value, limits.field_value)) for f in block.fields if f.name not in _NOISE)[
+            :_MOST_FIELDS
+        ],
+        received_count=len(block.all("received")),
+        own_results=tuple((f.start, f.end) for f in block.all("authentication-results") if _is_ours(f, authserv_id)),
+    )
+
+
+def _mailboxes(fields: list[Field], most: int) -> tuple[Address, ...]:
+    found: list[Address] = []
+    for field in fields:
+        found.extend(addresses.mailboxes(field.value, most - len(found)))
+        if len(found) >= most:
+            break
+    return tuple(found)
+
+
+def _is_ours(field: Field, authserv_id: str) -> bool:
+    """Tell whether an Authentication-Results field bears our id (RFC 8601 section 2.2: id, then an optional version)."""
+    value = field.value[:2000]
+    for _ in range(5):
+        value = _COMMENT.sub(b" ", value)
+    words = value.partition(b";")[0].split()
+    return bool(words) and words[0].strip(b'"').lower() == authserv_id.lower().encode()
+
+
+def _digest(source: Source, start: int) -> str:
+    digest = hashlib.sha256()
+    for block in source.steps(start, source.size):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+class _Body:
+    """Gathers readable text and files while going over the leaves once."""
+
+    def __init__(self, source: Source, limits: Limits, type_of: Callable[[bytes], str]) -> None:
+        self._source = source
+        self._limits = limits
+        self._type_of = type_of
+        self._plain: list[str] = []
+        self._html: list[str] = []
+        self._room = limits.text
+        self.files: list[File] = []
+        self.broken: list[str] = []
+        self.more_files = False
+
+    def text(self) -> str:
+        return "\n".join(self._plain or self._html)[: self._limits.text]
+
+    def collect(self, tree: Tree) -> None:
+        inside: set[int] = set()  # ids of parts that lie in an attached message: their text is not the mail's
+        signatures = _signature_parts(tree.top)
+        for part in tree.top.walk():
+            hidden = id(part) in inside
+            if hidden or part.type.token.startswith("message/"):
+                inside.update(id(child) for child in part.children)
+            if part.is_multipart or id(part) in signatures or (part.embedded and part.children):
+                continue
+            if _is_text(part):
+                if not hidden:
+                    self._take_text(part)
+            else:
+                self._take_file(part)
+
+    def _take_text(self, part: Part) -> None:
+        is_html = part.type.token == "text/html"
+        by = decoder(part.encoding)
+        data = bytearray()
+        for block in part.content(self._source, by):
+            data += block
+            if len(data) >= self._limits.html:
+                break
+        if by.broken:
+            self.broken.append(part.number)
+        text = decode_bytes(bytes(data[: self._limits.html]), part.type.get("charset"))
+        text = html.text_of(text) if is_html else text.replace("\r\n", "\n")
+        target = self._html if is_html else self._plain
+        if text.strip() and sum(map(len, target)) < self._limits.text:
+            target.append(tidy(text[: self._limits.text]))
+
+    def _take_file(self, part: Part) -> None:
+        if len(self.files) >= self._limits.attachments:
+            self.more_files = True
+            return
+        by = decoder(part.encoding)
+        digest = hashlib.sha256()
+        head = b""
+        tail = b""
+        size = 0
+        for block in part.content(self._source, by):
+            digest.update(block)
+            size += len(block)
+            if len(head) < self._limits.magic:
+                head = (head + block)[: self._limits.magic]
+            tail = block[-1024:] if len(block) >= 1024 else (tail + block)[-1024:]
+        if by.broken:
+            self.broken.append(part.number)
+        variants = names.variants(part)
+        attachment = Attachment(
+            name=names.shown(names.preferred(part)),
+            names=tuple(variants),
+            declared=part.type.token,
+            type=self._type_of(head) if size else "inode/x-empty",
+            size=size,
+            sha256=digest.hexdigest(),
+            part=part.number,
+        )
+        self.files.append(File(attachment, part, head, tail))
+
+
+def _is_text(part: Part) -> bool:
+    """A part that a reader shows as the text of the mail."""
+    if part.type.token not in ("text/plain", "text/html") or part.disposition.token == "attachment":
+        return False
+    return not names.variants(part)
+
+
+def _signature_parts(top: Part) -> set[int]:
+    """The second parts of multipart/signed: no files for a reader."""
+    return {
+        id(part.children[1])
+        for part in top.walk()
+        if part.type.token == "multipart/signed"
+        and len(part.children) == 2
+        and part.children[1].type.token in _SIGNATURES
+    }

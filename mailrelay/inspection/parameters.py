@@ -1,0 +1,102 @@
+"""Parameters of Content-Type and Content-Disposition (RFC 2045, 2231 and what mail programs write). Pure; never raises."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from mailrelay.inspection.fields import decode_bytes, decode_words, tidy, unfold
+
+_CONTINUED = re.compile(r"([^*]+)\*(\d{1,4})(\*)?\Z")
+_MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """`token` is the first word in lower case ("text/plain", "attachment"); `pairs` every parameter as written, in order."""
+
+    token: str
+    pairs: tuple[tuple[str, str], ...]
+
+    def get(self, name: str) -> str:
+        """Return the first plain value of a parameter, or ""."""
+        return next((value for key, value in self.pairs if key == name), "")
+
+    def variants(self, name: str) -> list[str]:
+        """Return every reading of a parameter: plain, RFC 2047 inside, RFC 2231 extended, RFC 2231 in pieces."""
+        found: list[str] = []
+        pieces: dict[int, tuple[str, bool]] = {}
+        for key, value in self.pairs:
+            match = _CONTINUED.match(key)
+            if key == name:
+                found.append(decode_words(value))
+            elif key == name + "*":
+                found.append(_extended(value))
+            elif match is not None and match.group(1) == name:
+                pieces.setdefault(int(match.group(2)), (value, match.group(3) is not None))
+        if pieces:
+            found.append(_joined(pieces))
+        return found
+
+
+def parse(value: bytes) -> Parameters:
+    """Read `token; name=value; …`; at most 100 parameters."""
+    text = unfold(value[: 64 * 1024])
+    token, _, rest = text.partition(";")
+    token = re.sub(r"\s+", "", token.partition("(")[0]).lower()
+    pairs: list[tuple[str, str]] = []
+    position = 0
+    while position < len(rest) and len(pairs) < _MOST:
+        equals = rest.find("=", position)
+        semicolon = rest.find(";", position)
+        if equals < 0:
+            break
+        if 0 <= semicolon < equals:
+            position = semicolon + 1
+            continue
+        name = rest[position:equals].strip().lower()
+        content, position = _value(rest, equals + 1)
+        pairs.append((name, content))
+    return Parameters(tidy(token)[:255], tuple(pairs))
+
+
+def _value(text: str, position: int) -> tuple[str, int]:
+    """Return a value (quoted or not) and where the next parameter begins."""
+    while position < len(text) and text[position] in " \t":
+        position += 1
+    if text[position : position + 1] != '"':
+        end = text.find(";", position)
+        end = len(text) if end < 0 else end
+        return text[position:end].strip(), end + 1
+    letters: list[str] = []
+    position += 1
+    while position < len(text) and text[position] != '"':
+        position += text[position] == "\\" and text[position + 1 : position + 2] in ('"', "\\")
+        letters.append(text[position : position + 1])
+        position += 1
+    end = text.find(";", position)
+    return "".join(letters), (len(text) if end < 0 else end) + 1
+
+
+def _extended(value: str) -> str:
+    """charset'language'percent-encoded."""
+    charset, quote, rest = value.partition("'")
+    if not quote:
+        return decode_bytes(unquote_to_bytes(value), "")
+    _, quote, encoded = rest.partition("'")
+    return decode_bytes(unquote_to_bytes(encoded if quote else rest), charset)
+
+
+def _joined(pieces: dict[int, tuple[str, bool]]) -> str:
+    charset = ""
+    data = b""
+    for order, number in enumerate(sorted(pieces)):
+        if order != number:
+            break  # a gap: RFC 2231 section 3 knows no such thing
+        value, encoded = pieces[number]
+        if number == 0 and encoded:
+            charset, _, rest = value.partition("'")
+            value = rest.partition("'")[2]
+        data += unquote_to_bytes(value) if encoded else value.encode("utf-8", "replace")
+    return decode_bytes(data, charset)
