@@ -14,6 +14,8 @@ from mailrelay.config.problems import clipped
 from mailrelay.config.settings import HostPort
 from mailrelay.model.agency import SecretRef, Target, TargetKind
 
+EPOCH = date(1970, 1, 1)
+
 
 class Unreadable(ValueError):
     """A value that cannot be read as what it should be."""

@@ -250,6 +250,10 @@ class Settings:
     letters: LetterSettings = field(default_factory=LetterSettings)
 
     @property
+    def store_url(self) -> str:
+        return self.store.url
+
+    @property
     def spool_dir(self) -> Path:
         return self.data_dir / "spool"
 

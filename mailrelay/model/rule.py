@@ -52,6 +52,7 @@ class RuleTest:
     facts: tuple[tuple[str, str | int | bool | tuple[str, ...]], ...]
     action: Action
     rule_id: str = ""
+    obligations: tuple[str, ...] = ()  # all of these must be among those of the rules that match
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,75 @@
+"""The whole configuration as one snapshot: settings, directory, rule book. All problems of all files come together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailrelay.config.directory import read_directory
+from mailrelay.config.marks import Node
+from mailrelay.config.problems import Position, Problems
+from mailrelay.config.rows import Rows
+from mailrelay.config.rulebook import read_rulebook
+from mailrelay.config.secrets import Secrets
+from mailrelay.config.settings import Settings
+from mailrelay.config.settings_file import SETTINGS_FILE, read_settings
+from mailrelay.model.agency import Directory, SecretRef
+from mailrelay.model.rule import RuleBook
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What is in force. Swapped whole on reload; the old one stays when the new one has a problem."""
+
+    settings: Settings
+    directory: Directory
+    rulebook: RuleBook
+
+
+def load_office(config_dir: Path) -> Office:
+    """Settings, directory and rule book; ConfigFault with the problems of all files, failing rule tests among them."""
+    problems = Problems()
+    settings = read_settings(config_dir, problems)
+    rows = read_directory(config_dir, problems, settings.maildir_root)
+    rulebook = read_rulebook(config_dir, problems)
+    _fit_together(settings, rows, problems)
+    problems.raise_any()
+    return Office(settings, rows.directory, rulebook)
+
+
+def secrets_of(directory: Directory) -> tuple[SecretRef, ...]:
+    """Every secret that the directory refers to, each once: passwords of logins and IMAP accounts."""
+    boxes = (box.password for box in directory.mailboxes if box.enabled)
+    accounts = (account.password for account in directory.imap_accounts if account.enabled)
+    return tuple(dict.fromkeys(ref for ref in (*boxes, *accounts) if ref is not None))
+
+
+def _fit_together(settings: Settings, rows: Rows, problems: Problems) -> None:
+    if settings.domain and rows.domain and settings.domain != rows.domain:
+        problems.add(
+            rows.node.mapping["domain"][1],
+            f"tên miền khác với {SETTINGS_FILE} ({settings.domain})",
+            f"not the domain of {SETTINGS_FILE} ({settings.domain})",
+        )
+    sender = settings.receipts.sender
+    if rows.mailboxes and rows.domain == settings.domain and sender not in rows.boxes():
+        problems.add(
+            Position(SETTINGS_FILE),
+            f"địa chỉ gửi biên nhận “{sender}” không có trong mailboxes.yaml, trả lời sẽ bị mất",
+            f"the receipts' sender “{sender}” is not in mailboxes.yaml, replies would be lost",
+        )
+    secrets = Secrets(settings.secrets_dir)
+    for ref, place in _references(rows):
+        fault = secrets.fault(ref)
+        if fault is not None:
+            problems.add(place, f"{ref.scheme}:{ref.name}: {fault[0]}", f"{ref.scheme}:{ref.name}: {fault[1]}")
+
+
+def _references(rows: Rows) -> Iterator[tuple[SecretRef, Node]]:
+    for box in rows.mailboxes:
+        if box.value.enabled and box.value.password is not None:
+            yield box.value.password, box.place("password" if "password" in box.node.mapping else "login")
+    for account in rows.accounts:
+        if account.value.enabled and "password" in account.node.mapping:
+            yield account.value.password, account.place("password")
