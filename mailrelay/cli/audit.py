@@ -13,7 +13,7 @@ from mailrelay.model.entry import EventKind, LogEvent
 from mailrelay.model.identity import AgencyId, MailId, is_mail_id
 from mailrelay.reports.trace import Life, event_row, life_of, shape
 from mailrelay.store import log, messages
-from mailrelay.store.engine import Transaction
+from mailrelay.store.transaction import Transaction
 
 
 def trace(

@@ -56,12 +56,8 @@ def register_show(config: Path | None, entry_id: int, *, as_json: bool) -> int:
     entry, statuses = read(office.settings, lambda tx: (entries.get(tx, entry_id), entries.statuses(tx, entry_id)))
     if entry is None:
         fail(say(f"Không có mục số {entry_id}.", f"There is no entry {entry_id}."))
-    history = [
-        {"at": at.isoformat(), "status": status.value, "actor": actor, "note": note}
-        for at, status, actor, note in statuses
-    ]
     if as_json:
-        print_json({**entry_row(entry), "statuses": history})
+        print_json(entry_row(entry, statuses))
         return 0
     _told(entry, office.directory)
     rows = [(format_moment(at), life.status_word(status), actor, note) for at, status, actor, note in statuses]

@@ -11,7 +11,7 @@ from mailrelay.cli import life
 from mailrelay.cli.office import load
 from mailrelay.cli.output import fail, print_json, print_line, say
 from mailrelay.config.office import Office
-from mailrelay.daemon import build_inspector
+from mailrelay.daemon.rooms import build_inspector
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
 from mailrelay.model.identity import make_mail_id

@@ -39,10 +39,10 @@ def load(option: Path | None) -> Office:
 
 def read(settings: Settings, question: Callable[[Any], T]) -> T:
     """Answer a question from the store on a read-only connection; the daemon may be running or not."""
-    from mailrelay.store.engine import open_reader
+    from mailrelay.store.engine import open_store
 
     async def ask() -> T:
-        store = await open_reader(settings.store_url)
+        store = await open_store(settings.store.url, read_only=True)
         try:
             return await store.read(question)
         finally:
@@ -84,7 +84,7 @@ def _ask_daemon(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _act_alone(office: Office, verb: str, arguments: Mapping[str, Any]) -> Any:
-    from mailrelay.daemon import act_alone
+    from mailrelay.daemon.verbs import act_alone
 
     try:
         return asyncio.run(act_alone(office, verb, arguments))

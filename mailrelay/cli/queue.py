@@ -26,7 +26,9 @@ def queue_list(config: Path | None, states: list[str] | None, after: int, limit:
     )
     shown = [dispatch_row(row) for row in rows]
     if as_json:
-        print_json({"dispatches": shown, "counts": {state.value: number for state, number in counts.items()}})
+        following = shown[-1]["id"] if len(shown) == limit else None
+        told = {state.value: number for state, number in counts.items()}
+        print_json({"dispatches": shown, "counts": told, "next": following})
         return 0
     columns = say(
         "Số|Mã thư|Người nhận|Tình trạng|Lần|Gửi lại|Chi tiết", "Id|Mail id|To|State|Tries|Next|Detail"

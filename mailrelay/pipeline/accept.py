@@ -26,7 +26,7 @@ from mailrelay.pipeline.judgement import Judgement, examine_and_judge, judge_fin
 from mailrelay.pipeline.parts import Parts
 from mailrelay.spool import Draft
 from mailrelay.store import messages
-from mailrelay.store.engine import Transaction
+from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import count, log
 
 Alongside = Callable[[Transaction, Acceptance], None]

@@ -23,7 +23,7 @@ from mailrelay.pipeline.parts import Parts
 from mailrelay.receipts import drawer
 from mailrelay.register import books
 from mailrelay.store import dispatches, entries, log, messages, receipts
-from mailrelay.store.engine import Transaction
+from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log as telemetry
 
 _CLAIM = 64  # dispatches taken at once
@@ -147,7 +147,7 @@ def settle(tx: Transaction, parts: Parts, record: MailRecord, settled: Sequence[
     mail_id = record.message.mail_id
     final: list[tuple[Dispatch, Outcome]] = []
     for dispatch, outcome in settled:
-        state, next_attempt_at, detail = settlement(dispatch, outcome, now, office.settings.delivery.schedule)
+        state, next_attempt_at, detail = settlement(dispatch, outcome, now, parts.schedule)
         dispatches.settle(
             tx, dispatch.dispatch_id, state, next_attempt_at=next_attempt_at, outcome=outcome, at=now, detail=detail
         )

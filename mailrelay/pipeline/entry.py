@@ -24,7 +24,7 @@ from mailrelay.pipeline.judgement import Judgement
 from mailrelay.receipts import drawer
 from mailrelay.register import books
 from mailrelay.store import dispatches, log, messages, receipts
-from mailrelay.store.engine import Transaction
+from mailrelay.store.transaction import Transaction
 
 REPEAT_WINDOW = timedelta(days=7)
 NO_ROUTE = "no-route"

@@ -11,16 +11,18 @@ from typing import TypeVar
 
 from mailrelay.model.agency import Directory
 from mailrelay.model.dispatch import Dispatch, DispatchState
-from mailrelay.model.entry import EventKind, LogEvent, RegisterEntry
+from mailrelay.model.entry import EntryStatus, EventKind, LogEvent, RegisterEntry
 from mailrelay.model.faults import NotAllowed, NotFound
 from mailrelay.model.identity import MailId
 from mailrelay.pipeline.deliver import close
 from mailrelay.receipts import drawer
 from mailrelay.register import books
-from mailrelay.store import dispatches, log, messages, receipts
-from mailrelay.store.engine import Store, Transaction
+from mailrelay.store import dispatches, entries, log, messages, receipts
+from mailrelay.store.engine import Store
+from mailrelay.store.transaction import Transaction
 
 T = TypeVar("T")
+History = tuple[tuple[datetime, EntryStatus, str, str], ...]  # at, status, actor, note
 
 
 class Desk:
@@ -34,21 +36,21 @@ class Desk:
         self._now = now
         self._ring = ring
 
-    async def accept_entry(self, entry_id: int, actor: str, note: str = "") -> RegisterEntry:
+    async def accept_entry(self, entry_id: int, actor: str, note: str = "") -> tuple[RegisterEntry, History]:
         """`mailrelay register accept`: status 03, the next số đến."""
 
-        def act(tx: Transaction, now: datetime) -> RegisterEntry:
+        def act(tx: Transaction, now: datetime) -> tuple[RegisterEntry, History]:
             entry = books.accept(tx, entry_id, actor=actor, now=now, note=note)
             detail = {"entry": entry_id, "seq": entry.seq, "year": entry.year}
             log.append(tx, LogEvent(now, EventKind.ACCEPTED, entry.mail_id, entry.agency, actor, detail))
-            return entry
+            return entry, entries.statuses(tx, entry_id)
 
         return await self._act(act)
 
-    async def return_entry(self, entry_id: int, actor: str, reason: str) -> RegisterEntry:
+    async def return_entry(self, entry_id: int, actor: str, reason: str) -> tuple[RegisterEntry, History]:
         """`mailrelay register return`: status 02 with a reason; the sender is told at once."""
 
-        def act(tx: Transaction, now: datetime) -> RegisterEntry:
+        def act(tx: Transaction, now: datetime) -> tuple[RegisterEntry, History]:
             entry = books.give_back(tx, entry_id, reason=reason, actor=actor, now=now)
             log.append(tx, LogEvent(now, EventKind.RETURNED, entry.mail_id, entry.agency, actor, {"entry": entry_id}))
             record = messages.get(tx, entry.mail_id)
@@ -56,7 +58,7 @@ class Desk:
                 directory = self._directory()
                 for receipt in drawer.on_entry_returned(entry, record, reason, actor, now, directory=directory):
                     receipts.insert(tx, receipt)
-            return entry
+            return entry, entries.statuses(tx, entry_id)
 
         return await self._act(act)
 

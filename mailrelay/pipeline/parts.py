@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailrelay.config.office import Office
+from mailrelay.delivery.backoff import Schedule
 from mailrelay.delivery.courier import Courier
 from mailrelay.inspection.examine import Inspector
 from mailrelay.receipts.seal import Sealer
@@ -39,5 +40,6 @@ class Parts:
     inspector: Inspector
     courier: Courier
     sealer: Sealer
+    schedule: Schedule
     now: Callable[[], datetime]
     bells: Bells = field(default_factory=Bells)

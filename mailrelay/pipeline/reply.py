@@ -18,7 +18,7 @@ from mailrelay.pipeline.parts import Parts
 from mailrelay.receipts.compose import compose
 from mailrelay.spool import Draft
 from mailrelay.store import dispatches, log, messages, receipts
-from mailrelay.store.engine import Transaction
+from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log as telemetry
 
 _BATCH = 50

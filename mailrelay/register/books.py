@@ -16,7 +16,7 @@ from mailrelay.model.entry import Book, EntryStatus, RegisterEntry
 from mailrelay.model.faults import NotAllowed, NotFound
 from mailrelay.model.identity import AgencyId, MailId
 from mailrelay.store import entries
-from mailrelay.store.engine import Transaction
+from mailrelay.store.transaction import Transaction
 
 _WAITING = frozenset({EntryStatus.AWAITING, EntryStatus.ARRIVED})
 
@@ -69,7 +69,7 @@ def enter_outgoing(
         seq=entries.next_seq(tx, agency.agency_id, Book.OUTGOING, year),
         entered_at=now,
     )
-    return _insert(tx, entry, key, receivers, now)
+    return _get(tx, entries.insert(tx, entry, key, actor="mailrelay"))
 
 
 def enter_incoming(
@@ -104,7 +104,7 @@ def enter_incoming(
         entered_at=now,
     )
     # A paper that was returned may come again: the returned row keeps the key, the new one stands beside it.
-    return _insert(tx, entry, key if known is None else None, receivers, now)
+    return _get(tx, entries.insert(tx, entry, key if known is None else None, actor="mailrelay"))
 
 
 def receiving_agencies(
@@ -166,11 +166,3 @@ def _get(tx: Transaction, entry_id: int) -> RegisterEntry:
     if entry is None:
         raise NotFound(f"Không có mục số {entry_id} trong sổ. (There is no register entry {entry_id}.)")
     return entry
-
-
-def _insert(
-    tx: Transaction, entry: RegisterEntry, key: str | None, receivers: Sequence[str], now: datetime
-) -> RegisterEntry:
-    entry_id = entries.insert(tx, entry, key)
-    entries.add_arrival(tx, entry_id, entry.mail_id, receivers, now)
-    return _get(tx, entry_id)

@@ -11,14 +11,14 @@ from mailrelay.model.calendar import VIETNAM
 from mailrelay.model.decision import Decision
 from mailrelay.model.dispatch import Dispatch
 from mailrelay.model.document import Document, DocumentCode, MessageClass
-from mailrelay.model.entry import LogEvent, RegisterEntry
+from mailrelay.model.entry import EntryStatus, LogEvent, RegisterEntry
 from mailrelay.model.finding import Check, Finding
 from mailrelay.model.identity import MailId
 from mailrelay.model.message import Attachment
 from mailrelay.model.receipt import Receipt
 from mailrelay.model.record import MailRecord
 from mailrelay.store import dispatches, entries, log, messages, receipts
-from mailrelay.store.engine import Transaction
+from mailrelay.store.transaction import Transaction
 
 _FILE_CHECKS = frozenset(
     {
@@ -89,10 +89,12 @@ def shape(life: Life) -> dict[str, Any]:
     }
 
 
-def entry_row(entry: RegisterEntry) -> dict[str, Any]:
-    """One row of a book, as `register list --json` and `trace --json` show it."""
+def entry_row(
+    entry: RegisterEntry, history: Sequence[tuple[datetime, EntryStatus, str, str]] | None = None
+) -> dict[str, Any]:
+    """One row of a book, as `register list --json` and `trace --json` show it; with its `history`, as `register show` does."""
     document = entry.document
-    return {
+    row: dict[str, Any] = {
         "id": entry.entry_id,
         "agency": entry.agency,
         "book": entry.book.value,
@@ -111,6 +113,11 @@ def entry_row(entry: RegisterEntry) -> dict[str, Any]:
         "mail_id": entry.mail_id,
         "note": entry.note,
     }
+    if history is not None:
+        row["statuses"] = [
+            {"at": _moment(at), "status": status.value, "actor": actor, "note": note} for at, status, actor, note in history
+        ]
+    return row
 
 
 def event_row(event: LogEvent) -> dict[str, Any]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from email import message_from_binary_file
 from pathlib import Path
+
+from mailrelay.cli.demo.scenario import Sent
+from mailrelay.model.message import MessageState
+from mailrelay.reports.trace import Life
 
 
 def digests(maildir: Path, sizes: Iterable[int]) -> set[str]:
@@ -34,3 +38,46 @@ def notices(maildir: Path) -> list[str]:
 
 def mails(maildir: Path) -> list[Path]:
     return sorted(path for part in ("new", "cur") for path in (maildir / part).glob("*") if path.is_file())
+
+
+def compare(
+    sent: Sequence[Sent], lives: Sequence[Life | None], found: Mapping[str, set[str]]
+) -> tuple[dict[str, int], list[str]]:
+    """Count outcomes and name every difference from what the scenario expects.
+
+    `lost` counts accepted copies that lie in no mailbox although the scenario says that they must; `lives` give only the
+    classes. A copy where none may be is a problem too.
+    """
+    counts = dict.fromkeys(
+        ("sent", "accepted", "document", "exchange", "letter", "delivered", "held", "returned", "rejected", "receipts", "lost"), 0
+    )
+    problems: list[str] = []
+    for one, life in zip(sent, lives, strict=True):
+        piece = one.piece
+        digest = hashlib.sha256(piece.raw).hexdigest()
+        accepted = one.code == 250 and not one.refused
+        counts["sent"] += 1
+        counts["accepted"] += accepted
+        judged = life.record.message_class if life is not None else None
+        if judged is not None and judged.value in counts and piece.expected != "rejected":
+            counts[judged.value] += 1
+            if judged.value != piece.message_class:
+                problems.append(f"{piece.title}: {judged.value} ≠ {piece.message_class}")
+        lying = [address for address in found if digest in found[address]]
+        outcome = _outcome(accepted, lying, life)
+        counts[outcome] += 1
+        if outcome != piece.expected:
+            problems.append(f"{piece.title}: {outcome} ≠ {piece.expected} ({one.code} {one.reply})")
+        if piece.expected == "delivered" and accepted:
+            counts["lost"] += len(set(piece.receivers) - set(lying))
+        problems += [f"{piece.title}: nằm nhầm ở {address}" for address in set(lying) - set(piece.receivers)]
+    return counts, problems
+
+
+def _outcome(accepted: bool, lying: Sequence[str], life: Life | None) -> str:
+    if not accepted:
+        return "rejected"
+    if lying:
+        return "delivered"
+    state = life.record.state if life is not None else None
+    return "held" if state is MessageState.HELD else "returned"

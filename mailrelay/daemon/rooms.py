@@ -1,0 +1,209 @@
+"""From settings to rooms: the one place where what mailrelay.toml says becomes constructor arguments."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from mailrelay.config.office import Office
+from mailrelay.config.secrets import Secrets
+from mailrelay.config.settings import Settings
+from mailrelay.delivery.backoff import SCHEDULE, Pace, Schedule
+from mailrelay.delivery.courier import Courier
+from mailrelay.delivery.mx import Answer, RecordKind
+from mailrelay.delivery.settings import DeliverySettings
+from mailrelay.inspection.dns import Resolver
+from mailrelay.inspection.examine import Inspector
+from mailrelay.inspection.limits import InspectionSettings
+from mailrelay.intake.imap.door import ImapDoor
+from mailrelay.intake.smtp.authentication import LocalPasswords
+from mailrelay.intake.smtp.door import Listener, SmtpDoor
+from mailrelay.intake.smtp.limits import Limits
+from mailrelay.intake.smtp.replies import Wording
+from mailrelay.model.calendar import utc_now
+from mailrelay.model.dispatch import DispatchState
+from mailrelay.model.document import Urgency
+from mailrelay.model.envelope import Door
+from mailrelay.model.faults import ConfigFault
+from mailrelay.model.identity import MailId
+from mailrelay.pipeline.accept import Pipeline
+from mailrelay.pipeline.parts import Parts
+from mailrelay.receipts.seal import Sealer
+from mailrelay.schedule import Tick
+from mailrelay.spool import Spool
+from mailrelay.store import dispatches
+from mailrelay.store.engine import open_store
+from mailrelay.telemetry import log
+
+Snapshot = Callable[[], Office]
+
+
+async def open_parts(office: Snapshot, stack: AsyncExitStack) -> Parts:
+    """Open everything that the corridor walks through; `stack` closes it in reverse order."""
+    settings = office().settings
+    resolver = build_resolver(settings)
+    # Workers first: nothing may fork once the store's threads run.
+    inspector = build_inspector(settings, resolver)
+    await inspector.start()
+    stack.push_async_callback(inspector.close)
+    store = await open_store(settings.store.url)
+    stack.push_async_callback(store.close)
+    courier = Courier(_delivery(settings), resolve=exchanger_records(resolver))
+    stack.push_async_callback(courier.close)
+    return Parts(
+        office=office,
+        spool=Spool(settings.spool_dir, now=utc_now),
+        store=store,
+        inspector=inspector,
+        courier=courier,
+        sealer=build_sealer(settings),
+        schedule=schedule_of(settings),
+        now=utc_now,
+    )
+
+
+def build_resolver(settings: Settings) -> Resolver:
+    return Resolver([str(place) for place in settings.dns.servers], settings.dns.timeout.total_seconds())
+
+
+def build_inspector(settings: Settings, resolver: Resolver | None = None) -> Inspector:
+    """The inspection room by itself: for the daemon and for `explain`."""
+    chosen = settings.inspection
+    return Inspector(
+        InspectionSettings(
+            authserv_id=chosen.authserv_id,
+            workers=chosen.workers,
+            time_limit=chosen.time.total_seconds(),
+            cpu_limit=max(1, int(chosen.cpu_time.total_seconds())),
+            memory_limit=chosen.memory,
+            dns_timeout=settings.dns.timeout.total_seconds(),
+            pgp_home=chosen.pgp_home,
+            trust_roots=chosen.trust_roots,
+        ),
+        txt=(resolver or build_resolver(settings)).txt,
+    )
+
+
+def smtp_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> SmtpDoor:
+    settings = office().settings
+    secrets = Secrets(settings.secrets_dir)
+    return SmtpDoor(
+        tuple(_listeners(settings)),
+        hostname=settings.hostname,
+        directory=lambda: office().directory,
+        draft=parts.spool.draft,
+        accept=pipeline.accept,
+        check_password=LocalPasswords(lambda: office().directory, secrets.read),
+        tls=_tls(settings),
+        limits=_limits(settings),
+        wording=Wording(settings.smtp.reply_charset, settings.receipts.base_url),
+    )
+
+
+def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
+    settings = office().settings
+
+    async def delivered_by_us(mail_id: str, owner: str) -> bool:
+        sendings = await parts.store.read(lambda tx: dispatches.of_mail(tx, MailId(mail_id)))
+        return any(s.recipient.address.lower() == owner.lower() for s in sendings)
+
+    return ImapDoor(
+        lambda: office().directory.imap_accounts,
+        read_secret=Secrets(settings.secrets_dir).read,
+        draft=parts.spool.draft,
+        accept=pipeline.accept,
+        store=parts.store,
+        directory=lambda: office().directory,
+        interval=settings.imap.poll_interval,
+        now=utc_now,
+        delivered_by_us=delivered_by_us,
+    )
+
+
+def build_sealer(settings: Settings) -> Sealer:
+    """The receipts' seal by the configured key, else by one that is made once in the secrets folder."""
+    raise ConfigFault(())
+
+
+def schedule_of(settings: Settings) -> Schedule:
+    """Retry times: the province's for ordinary papers, the built-in denser ones for urgent papers."""
+    delivery = settings.delivery
+    ordinary = Pace(delivery.schedule[:-1], delivery.schedule[-1])
+    return Schedule(
+        {**SCHEDULE.paces, Urgency.NORMAL: ordinary},
+        {**SCHEDULE.warnings, Urgency.NORMAL: delivery.delayed_after},
+        delivery.give_up_days,
+    )
+
+
+def ticks(office: Snapshot, parts: Parts) -> tuple[Tick, ...]:
+    """Timed looks; nothing with a promise hangs on them."""
+
+    async def queue_age() -> None:
+        counts = await parts.store.read(dispatches.counts)
+        waiting = sum(counts.get(state, 0) for state in (DispatchState.QUEUED, DispatchState.DEFERRED))
+        log.info("queue", waiting=waiting, held=counts.get(DispatchState.HELD, 0))
+
+    return (Tick("queue-age", timedelta(minutes=15), queue_age),)
+
+
+def exchanger_records(resolver: Resolver) -> Callable[[str, RecordKind], Awaitable[Answer]]:
+    """Delivery's questions answered by the one cached resolver of the house."""
+
+    async def resolve(name: str, kind: RecordKind) -> Answer:
+        if kind == "MX":
+            found = await resolver.mx(name)
+            records, state = tuple(f"{preference} {host}." for preference, host in found.hosts), found.state
+        else:
+            hosts = await resolver.addresses(name)
+            records, state = tuple(a for a in hosts.addresses if (":" in a) == (kind == "AAAA")), hosts.state
+        if state == "temperror":
+            return Answer(fault=f"{kind} {name}: no answer")
+        return Answer(records)
+
+    return resolve
+
+
+def _listeners(settings: Settings) -> Iterator[Listener]:
+    listen = settings.listen
+    for door, places in (
+        (Door.MX, listen.mx),
+        (Door.SUBMISSION, listen.submission),
+        (Door.SUBMISSIONS, listen.submissions),
+        (Door.LMTP, listen.lmtp),
+    ):
+        for place in places:
+            yield Listener(door, place.host, place.port)
+
+
+def _limits(settings: Settings) -> Limits:
+    given = settings.limits
+    return Limits(
+        connections=given.connections,
+        connections_per_address=given.connections_per_ip,
+        size=given.message_size,
+        recipients=given.recipients,
+        errors=given.errors,
+        command_time=given.command_time,
+        data_time=given.data_time,
+        minimum_rate=given.minimum_rate,
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls.certificate is None or settings.tls.key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.tls.certificate, settings.tls.key)
+    return context
+
+
+def _delivery(settings: Settings) -> DeliverySettings:
+    return DeliverySettings(
+        hostname=settings.delivery.helo,
+        own_names=frozenset({settings.hostname, settings.domain}),
+        connections_per_destination=settings.delivery.per_destination,
+    )

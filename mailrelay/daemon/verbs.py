@@ -1,0 +1,63 @@
+"""What the command line may ask of the desk, by name; and the same acts without a daemon, under the lock of the data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailrelay.config.office import Office
+from mailrelay.intake.control import Verb
+from mailrelay.model.calendar import utc_now
+from mailrelay.model.dispatch import Dispatch
+from mailrelay.model.faults import NotFound
+from mailrelay.model.identity import MailId
+from mailrelay.pipeline.hold import Desk
+from mailrelay.reports.trace import dispatch_row, entry_row
+from mailrelay.store.engine import DataLock, open_store
+
+
+def verbs(desk: Desk) -> Mapping[str, Verb]:
+    """Requests are JSON objects; a missing key is the caller's mistake (KeyError)."""
+
+    async def accept(request: Mapping[str, Any]) -> Any:
+        return entry_row(*await desk.accept_entry(int(request["entry"]), request["actor"], request.get("note", "")))
+
+    async def give_back(request: Mapping[str, Any]) -> Any:
+        return entry_row(*await desk.return_entry(int(request["entry"]), request["actor"], request["reason"]))
+
+    async def release(request: Mapping[str, Any]) -> Any:
+        return _sendings(await desk.release(MailId(request["mail_id"]), request["actor"], request.get("recipient")))
+
+    async def return_held(request: Mapping[str, Any]) -> Any:
+        mail_id, recipient = MailId(request["mail_id"]), request.get("recipient")
+        return _sendings(await desk.return_held(mail_id, request["actor"], request["reason"], recipient))
+
+    async def retry(request: Mapping[str, Any]) -> Any:
+        return {"retried": await desk.retry(tuple(int(i) for i in request["dispatches"]), request["actor"])}
+
+    return {
+        "register.accept": accept,
+        "register.return": give_back,
+        "queue.release": release,
+        "queue.return": return_held,
+        "queue.retry": retry,
+    }
+
+
+async def act_alone(office: Office, verb: str, request: Mapping[str, Any]) -> Any:
+    """Do one act without a daemon; the next daemon sends what follows from it. Raises the desk's faults."""
+    with DataLock(office.settings.data_dir):
+        store = await open_store(office.settings.store.url)
+        try:
+            wanted = verbs(Desk(store, lambda: office.directory, utc_now, lambda: None)).get(verb)
+            if wanted is None:
+                raise NotFound(f"Không có lệnh {verb}. (There is no verb {verb}.)")
+            return await wanted(request)
+        finally:
+            await store.close()
+
+
+def _sendings(sendings: tuple[Dispatch, ...]) -> dict[str, Any]:
+    return {"dispatches": [dispatch_row(dispatch) for dispatch in sendings]}
+
+
