@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from mailrelay.model.message import Rendering
 
 BLOCK = 256 * 1024
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes | None: ...
+    def seek(self, offset: int, whence: int, /) -> int: ...
 
 
 def rendered_size(size: int, rendering: Rendering) -> int:
@@ -17,18 +23,27 @@ def rendered_size(size: int, rendering: Rendering) -> int:
     return len(rendering.prefix) + size - sum(end - start for start, end in rendering.cuts)
 
 
-def blocks(path: Path, rendering: Rendering, before: bytes = b"", block: int = BLOCK) -> Iterator[bytes]:
+def blocks(path: Path, rendering: Rendering | None = None, before: bytes = b"", block: int = BLOCK) -> Iterator[bytes]:
     """Yield the mail in pieces of at most about `block` bytes, `before` in front. Raises OSError when the file cannot be read."""
-    head = before + rendering.prefix
     with path.open("rb", buffering=0) as file:
-        for piece in _kept(file, rendering.cuts, block):
-            yield head + piece if head else piece
-            head = b""
+        yield from _rendered(file, rendering or Rendering(), before, block)
+
+
+def blocks_of(mail: bytes, rendering: Rendering | None = None, block: int = BLOCK) -> Iterator[bytes]:
+    """The same for a mail in memory."""
+    return _rendered(io.BytesIO(mail), rendering or Rendering(), b"", block)
+
+
+def _rendered(file: _Readable, rendering: Rendering, before: bytes, block: int) -> Iterator[bytes]:
+    head = before + rendering.prefix
+    for piece in _kept(file, rendering.cuts, block):
+        yield head + piece if head else piece
+        head = b""
     if head:
         yield head
 
 
-def _kept(file: BinaryIO, cuts: tuple[tuple[int, int], ...], block: int) -> Iterator[bytes]:
+def _kept(file: _Readable, cuts: tuple[tuple[int, int], ...], block: int) -> Iterator[bytes]:
     position = 0
     for start, end in (*cuts, (-1, -1)):
         while start < 0 or position < start:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mailrelay.delivery.commands import Mail
 from mailrelay.delivery.content import has_ascii_header, rendered_size
 from mailrelay.delivery.maildir import put
-from mailrelay.delivery.mx import Answer, NoExchanger, RecordKind, Resolver, exchangers
+from mailrelay.delivery.mx import MailResolver, NoExchanger, exchangers
 from mailrelay.delivery.outcome import Trouble, of_greeting, of_success, of_trouble
 from mailrelay.delivery.pool import Pool, PoolCounts
 from mailrelay.delivery.session import HopFault, Place
@@ -23,17 +23,13 @@ from mailrelay.model.dispatch import Outcome, Parcel, Result, Scope
 from mailrelay.telemetry import log
 
 
-async def no_dns(name: str, kind: RecordKind) -> Answer:
-    """The resolver of a courier that was given none: only written routes work."""
-    return Answer(fault="no resolver is set up")
-
-
 class Courier:
     """Delivers parcels, several at a time, within the limits of its settings. `close` ends kept connections and threads."""
 
-    def __init__(self, settings: DeliverySettings, *, resolve: Resolver = no_dns) -> None:
+    def __init__(self, settings: DeliverySettings, *, resolver: MailResolver | None = None) -> None:
+        """Without a resolver only written routes work: MX targets are put off."""
         self._settings = settings
-        self._resolve = resolve
+        self._resolver = resolver
         self._contexts = Contexts(settings.ca_file)
         self._pool = Pool(settings)
         self._threads = ThreadPoolExecutor(settings.maildir_threads, thread_name_prefix="maildir")
@@ -130,11 +126,15 @@ class Courier:
         if target.host.startswith("["):
             address = target.host.strip("[]").removeprefix("IPv6:")
             return (Place(address, address, port, lmtp, tls),)
-        found = await exchangers(target.host, self._resolve, self._settings.names)
+        if self._resolver is None:
+            return NoExchanger(Trouble.DNS, target.host)
+        found = await exchangers(target.host, self._resolver, self._settings.names)
         if isinstance(found, NoExchanger):
             return found
+        if parcel.requiretls and not found.secure:  # RFC 8689 section 4.2.1: DNS must have named the host beyond doubt
+            return NoExchanger(Trouble.NO_REQUIRETLS, target.host)
         places = [
-            Place(host.name, address, port, lmtp, tls, by_mx=True) for host in found for address in host.addresses
+            Place(host.name, address, port, lmtp, tls, True) for host in found.hosts for address in host.addresses
         ]
         return tuple(places[: self._settings.addresses_per_delivery])
 

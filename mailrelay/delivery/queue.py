@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
 
-from mailrelay.delivery.backoff import SCHEDULE, Schedule, expires_at, next_attempt
+from mailrelay.delivery.backoff import WORKING_DAYS, expires_at, next_attempt
 from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome, Result
 
 _SETTLED = {
@@ -18,23 +19,27 @@ CRASHES = 3
 
 
 def settlement(
-    dispatch: Dispatch, outcome: Outcome, now: datetime, schedule: Schedule = SCHEDULE
+    dispatch: Dispatch,
+    outcome: Outcome,
+    now: datetime,
+    schedule: Sequence[timedelta] = (),
+    *,
+    working_days: int = WORKING_DAYS,
+    holidays: Collection[date] = (),
 ) -> tuple[DispatchState, datetime, str]:
     """Return the state after a try, the moment of the next one (`now` for a final state) and the detail to show.
 
     `dispatch.attempts` counts the try that has just ended. A deferred mail fails when its time is over; the last try is made
-    at that very moment, and a mail delivered then counts as delivered.
+    at that very moment, and a mail delivered then counts as delivered. `schedule` as in `backoff.next_attempt`.
     """
     if outcome.result in _SETTLED:
         return _SETTLED[outcome.result], now, detail_of(outcome)
-    expiry = expires_at(dispatch.created_at or now, schedule)
+    expiry = expires_at(dispatch.created_at or now, working_days, holidays)
+    detail = detail_of(outcome)
     if now >= expiry:
-        return DispatchState.FAILED, now, f"4.4.7 {EXPIRED}: {detail_of(outcome)}"
-    return (
-        DispatchState.DEFERRED,
-        min(next_attempt(dispatch.attempts, dispatch.urgency, now, schedule), expiry),
-        detail_of(outcome),
-    )
+        return DispatchState.FAILED, now, f"4.4.7 {EXPIRED}: {detail}"
+    due = next_attempt(dispatch.attempts, dispatch.urgency, now, schedule)
+    return DispatchState.DEFERRED, min(due, expiry), detail
 
 
 def detail_of(outcome: Outcome) -> str:

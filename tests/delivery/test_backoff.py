@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailrelay.delivery.backoff import SCHEDULE, Schedule, expires_at, is_working_day, next_attempt, warns_at
+from mailrelay.delivery.backoff import expires_at, is_working_day, next_attempt, warns_at
 from mailrelay.model.calendar import VIETNAM
 from mailrelay.model.document import Urgency
 
@@ -27,6 +27,13 @@ def test_urgent_is_never_slower() -> None:
     assert next_attempt(1, Urgency.TIMED_FLASH, WEDNESDAY) == next_attempt(1, Urgency.FLASH, WEDNESDAY)
 
 
+def test_a_written_schedule_counts_for_every_urgency() -> None:
+    pauses = (timedelta(seconds=3), timedelta(seconds=7))
+    for urgency in Urgency:
+        waits = [next_attempt(n, urgency, WEDNESDAY, pauses) - WEDNESDAY for n in range(4)]
+        assert waits == [timedelta(seconds=s) for s in (3, 3, 7, 7)]
+
+
 def test_warning_times() -> None:
     assert timedelta(hours=4) == warns_at(WEDNESDAY, Urgency.NORMAL) - WEDNESDAY
     assert timedelta(minutes=15) == warns_at(WEDNESDAY, Urgency.FLASH) - WEDNESDAY
@@ -42,9 +49,8 @@ def test_expiry_counts_working_days() -> None:
 
 def test_expiry_leaves_out_holidays() -> None:
     holidays = frozenset({date(2026, 3, 5), date(2026, 3, 6)})
-    assert datetime(2026, 3, 13, 10, 0, tzinfo=VIETNAM) == expires_at(
-        WEDNESDAY, Schedule(SCHEDULE.paces, SCHEDULE.warnings, 5, holidays)
-    )
+    assert expires_at(WEDNESDAY, 5, holidays) == datetime(2026, 3, 13, 10, 0, tzinfo=VIETNAM)
+    assert expires_at(WEDNESDAY, 1) == datetime(2026, 3, 5, 10, 0, tzinfo=VIETNAM)
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))
