@@ -15,6 +15,7 @@ import typer.main
 
 from mailrelay.cli.main import app
 from mailrelay.config.settings import settings_table
+from mailrelay.model.fact import FACTS, OBLIGATIONS, PLACEHOLDERS, Fact
 from mailrelay.model.refusal import REFUSALS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -88,6 +89,42 @@ def refusals() -> Iterator[str]:
         yield f"*{row.en} {row.remedy_en}*"
 
 
+def facts() -> Iterator[str]:
+    yield NOTE.format(source="mailrelay/model/fact.py")
+    yield "# Từ dùng trong quy tắc / The words of the rules"
+    yield ""
+    yield "## Dữ kiện trong `when` và trong phép thử / Facts"
+    yield ""
+    yield "Mặc định là giá trị khi phép thử không nêu. Từ có thứ tự (≤) so sánh được bằng `at_least`, `at_most`."
+    yield ""
+    rows = ((f"`{fact.name}`", fact.form, words(fact), f"`{shown(fact.default)}`", fact.vi) for fact in FACTS.values())
+    yield from table(("Tên / name", "Dạng / form", "Giá trị / values", "Mặc định / default", "Ý nghĩa"), rows)
+    yield ""
+    yield "## Việc phải làm thêm (`obligations`) / Obligations"
+    yield ""
+    yield from table(("Tên / name", "Ý nghĩa"), ((f"`{name}`", vi) for name, vi in OBLIGATIONS.items()))
+    yield ""
+    yield "## Chỗ điền trong câu / Placeholders"
+    yield ""
+    yield from table(("Tên / name", "Ý nghĩa"), ((f"`{{{name}}}`", vi) for name, vi in PLACEHOLDERS.items()))
+
+
+def words(fact: Fact) -> str:
+    return (" ≤ " if fact.ordered else ", ").join(f"`{choice}`" if choice else '""' for choice in fact.choices) or "–"
+
+
+def shown(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return "[" + ", ".join(value) + "]"
+        case "":
+            return '""'
+        case _:
+            return str(value)
+
+
 def commands() -> Iterator[str]:
     yield NOTE.format(source="mailrelay/cli/main.py")
     yield "# Lệnh / Commands"
@@ -125,6 +162,7 @@ def parameter_row(parameter: click.Parameter) -> tuple[str, str] | None:
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "settings.md": settings,
     "refusals.md": refusals,
+    "facts.md": facts,
     "commands.md": commands,
 }
 

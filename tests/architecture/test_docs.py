@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,15 +15,20 @@ import pytest
 import typer.main
 
 from mailrelay.cli.main import app
+from mailrelay.config.rulebook import load_rulebook
 from mailrelay.config.settings import settings_table
+from mailrelay.config.settings_file import load_settings
+from mailrelay.model.fact import FACTS, OBLIGATIONS, PLACEHOLDERS
 from mailrelay.model.refusal import REFUSALS
+from tests.servers.certificates import Authority
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#]+)")
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 MAKE = re.compile(r"`make ([a-z][a-z-]*)`|^make ([a-z][a-z-]*)", re.MULTILINE)
-# `mailrelay` at the start of a line of a code block or of a code span, and the words up to the first option or value
-CALL = re.compile(r"(?:^\s*(?:\$ )?|`)(?:\.venv/bin/)?mailrelay ((?:[a-z-]+ ?)+)", re.MULTILINE)
+CODE = re.compile(r"```[a-z]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+# the words of a call up to its first option, value or comment
+CALL = re.compile(r"^\s*(?:\.venv/bin/)?mailrelay ((?:[a-z-]+(?: |$))+)", re.MULTILINE)
 
 
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -44,7 +50,7 @@ def test_reference_pages_are_current() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_command_setting_and_refusal_has_its_line() -> None:
+def test_every_command_setting_fact_and_refusal_has_its_line() -> None:
     headings = (ROOT / "docs" / "commands.md").read_text().splitlines()
     assert {"## mailrelay " + " ".join(path) for path in COMMANDS} == {
         line for line in headings if line.startswith("## ")
@@ -52,6 +58,10 @@ def test_every_command_setting_and_refusal_has_its_line() -> None:
     rows = (ROOT / "docs" / "settings.md").read_text().splitlines()
     assert [row.name for row in settings_table()] == [line.split("`")[1] for line in rows if line.startswith("| `")]
     sections = (ROOT / "docs" / "refusals.md").read_text().splitlines()
+    told = [
+        line.split("`")[1] for line in (ROOT / "docs" / "facts.md").read_text().splitlines() if line.startswith("| `")
+    ]
+    assert [*FACTS, *OBLIGATIONS, *(f"{{{name}}}" for name in PLACEHOLDERS)] == told
     assert [f"## {name}" for name in REFUSALS] == [line for line in sections if line.startswith("## ")]
 
 
@@ -78,7 +88,8 @@ def test_pages_name_only_what_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {first or second for first, second in MAKE.findall(text)} <= targets
     named = {" ".join(path) for path in COMMANDS} | {path[0] for path in COMMANDS}
-    for words in CALL.findall(text):
+    code = "\n".join(block or span for block, span in CODE.findall(text))
+    for words in CALL.findall(code):
         call = words.strip().split(" ")
         assert " ".join(call[:2]) in named or call[0] in named, f"mailrelay {words}"
         assert (
@@ -86,3 +97,22 @@ def test_pages_name_only_what_exists(page: Path) -> None:
             or call[0] not in {path[0] for path in COMMANDS if len(path) > 1}
             or " ".join(call[:2]) in named
         )
+
+
+def test_the_rule_shown_to_admins_loads_and_passes_its_test(tmp_path: Path) -> None:
+    [shown] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "administration.md").read_text(), re.DOTALL)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "10-shown.yaml").write_text(shown)
+    book = load_rulebook(tmp_path)
+    assert ([rule.rule_id for rule in book.rules], len(book.tests)) == (["disguised-executable"], 1)
+
+
+def test_the_settings_shown_to_admins_load(tmp_path: Path, authority: Authority) -> None:
+    [shown] = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "administration.md").read_text(), re.DOTALL)
+    pair = authority.issue("mx.hoabinh.gov.vn")
+    (tmp_path / "tls").mkdir()
+    shutil.copy(pair.certificate, tmp_path / "tls" / "mx.pem")
+    shutil.copy(pair.key, tmp_path / "tls" / "mx.key")
+    (tmp_path / "mailrelay.toml").write_text(shown)
+    settings = load_settings(tmp_path)
+    assert [str(place) for place in settings.listen.submissions] == ["0.0.0.0:465"]
