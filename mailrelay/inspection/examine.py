@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ from mailrelay.model.agency import Directory
 from mailrelay.model.finding import Check, Finding, Findings, Verdict
 from mailrelay.model.message import Content, Message
 from mailrelay.telemetry import log
+
+_MOST_QUESTIONS = 40
+
+
+class _StepFailed(Exception):
+    """A step ended with a fault; the worker lives. `cause` is the name of the exception."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 class Inspector:
@@ -50,6 +61,7 @@ class _Examination:
     def __init__(self, inspector: Inspector, message: Message, path: Path, directory: Directory) -> None:
         settings = inspector._settings
         self._settings = settings
+        self._txt = inspector._txt
         self._message = message
         self._path = path
         self._directory = directory
@@ -62,7 +74,21 @@ class _Examination:
         return Findings(content, tuple(self._findings))
 
     async def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
-        """One step, charged to this mail's budget. Raises WorkerLost."""
+        """One step, charged to this mail's budget. Raises WorkerLost, or _StepFailed for a fault inside the step.
+
+        A worker that died is tried again once: it may have died of something else.
+        """
+        try:
+            reply = await self._charged(worker, request)
+        except WorkerLost as lost:
+            if lost.cause != "died":
+                raise
+            reply = await self._charged(worker, request)
+        if "fault" in reply:
+            raise _StepFailed(str(reply["fault"])[:100])
+        return reply
+
+    async def _charged(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
         try:
             return await worker.ask(request, min(self._settings.time_limit, self._budget))
@@ -70,19 +96,71 @@ class _Examination:
             self._budget -= time.monotonic() - began
 
     async def _read(self) -> Content:
-        request = {"step": "read", "path": str(self._path), "smtputf8": self._message.envelope.smtputf8}
-        for attempt in (request, {**request, "header_only": True}):
+        """Read the mail and verify its DKIM signatures; after a loss read the header alone, by a fresh worker."""
+        for header_only in (False, True):
             try:
-                reply = await self._ask(self._worker, attempt)
+                reply = await self._ask(self._worker, self._request(header_only=header_only))
                 content = content_from_json(reply.get("content"))
-                self._findings += findings_from_json(reply.get("findings"))
-            except (WorkerLost, ValueError) as fault:
+                findings = findings_from_json(reply.get("findings"))
+                questions = _questions(reply)
+            except (WorkerLost, _StepFailed, ValueError) as fault:
                 self._lost(Check.STRUCTURE, "", fault)
             else:
+                self._findings += findings
+                if questions:
+                    await self._verify(questions)
                 return content
         return Content()
 
+    def _request(self, *, header_only: bool) -> dict[str, Any]:
+        return {
+            "step": "read",
+            "id": self._message.mail_id,
+            "path": str(self._path),
+            "at": self._message.received_at.timestamp(),
+            "smtputf8": self._message.envelope.smtputf8,
+            "header_only": header_only,
+        }
+
+    async def _verify(self, questions: Sequence[str]) -> None:
+        """Look up the keys and have the signatures judged. The worker may have been replaced meanwhile: read again then."""
+        answers = await self._look_up(questions)
+        request = {"step": "verify", "id": self._message.mail_id, "answers": answers}
+        try:
+            reply = await self._ask(self._worker, request)
+            if reply.get("unknown"):
+                await self._ask(self._worker, self._request(header_only=False))
+                reply = await self._ask(self._worker, request)
+            self._findings += findings_from_json(reply.get("findings"))
+        except (WorkerLost, _StepFailed, ValueError) as fault:
+            self._lost(Check.DKIM, "", fault)
+
+    async def _look_up(self, questions: Sequence[str]) -> dict[str, Any]:
+        """Ask for all names at once, within one time limit; what is not answered in time is a temporary fault."""
+        tasks = {name: asyncio.ensure_future(self._txt(name)) for name in questions}
+        await asyncio.wait(tasks.values(), timeout=self._settings.dns_timeout)
+        return {name: _answer(task) for name, task in tasks.items()}
+
     def _lost(self, check: Check, subject: str, fault: Exception) -> None:
-        cause = fault.cause if isinstance(fault, WorkerLost) else "nonsense"
-        log.warning("inspection-worker-killed", mail_id=self._message.mail_id, check=check.value, cause=cause)
-        self._findings.append(note(check, Verdict.TEMPERROR, "worker-killed", subject, cause=cause))
+        """Note that a step gave nothing: the worker was lost over it, or the step failed inside it."""
+        slug = "worker-killed" if isinstance(fault, WorkerLost) else "check-error"
+        cause = fault.cause if isinstance(fault, WorkerLost | _StepFailed) else "nonsense"
+        log.warning(f"inspection-{slug}", mail_id=self._message.mail_id, check=check.value, cause=cause)
+        self._findings.append(note(check, Verdict.TEMPERROR, slug, subject, cause=cause))
+
+
+def _questions(reply: Mapping[str, Any]) -> list[str]:
+    questions = reply.get("questions")
+    if not isinstance(questions, list) or len(questions) > _MOST_QUESTIONS:
+        raise ValueError("not a list of names")
+    return [str(name)[:600] for name in questions]
+
+
+def _answer(task: asyncio.Future[TxtAnswer]) -> dict[str, Any]:
+    if not task.done():
+        task.cancel()
+    elif task.exception() is None:
+        answer = task.result()
+        records = [base64.b64encode(record).decode("ascii") for record in answer.records]
+        return {"records": records, "state": answer.state, "secure": answer.secure}
+    return {"records": [], "state": "temperror", "secure": False}

@@ -22,9 +22,10 @@ _NUL = "\u2400"  # the symbol for NUL: visible, and taken by every store
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One header field: `name` lower case, `value` the raw bytes after the colon, offsets within the mail."""
+    """One header field: `name` lower case, `label` and `value` the raw bytes before and after the colon, offsets in the mail."""
 
     name: str
+    label: bytes
     value: bytes
     start: int
     end: int
@@ -55,7 +56,7 @@ def split(data: bytes, offset: int, most: int) -> Block:
     A line that is neither field nor continuation ends the header and begins the body, as Postfix and most readers have it.
     """
     fields: list[Field] = []
-    pending: tuple[str, int, int] | None = None  # name, start of field, start of value
+    pending: tuple[bytes, int, int] | None = None  # name, start of field, start of value
     position = 0
     size = len(data)
     broken = False
@@ -71,7 +72,7 @@ def split(data: bytes, offset: int, most: int) -> Block:
             return Block(tuple(fields), offset + line_end)
         match = _NAME.match(data, position, line_end)
         if match is not None:
-            pending = (match.group(1).decode("ascii").lower(), position, match.end())
+            pending = (match.group(1), position, match.end())
         elif not (position == 0 and data.startswith(b"From ")):
             broken = True
             break
@@ -82,11 +83,12 @@ def split(data: bytes, offset: int, most: int) -> Block:
 
 
 def _keep(
-    fields: list[Field], pending: tuple[str, int, int] | None, data: bytes, position: int, offset: int, most: int
+    fields: list[Field], pending: tuple[bytes, int, int] | None, data: bytes, position: int, offset: int, most: int
 ) -> None:
     if pending is not None and len(fields) < most:
         name, start, value = pending
-        fields.append(Field(name, data[value:position], offset + start, offset + position))
+        text = name.decode("ascii").lower()
+        fields.append(Field(text, data[start : value - 1], data[value:position], offset + start, offset + position))
 
 
 def tidy(text: str) -> str:

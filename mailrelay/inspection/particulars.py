@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 
-from mailrelay.inspection.document_types import DocumentType, by_abbreviation, by_name, clean, first_name_in, plain
+from mailrelay.inspection.document_types import by_abbreviation, by_name, clean, first_name_in, plain
 from mailrelay.inspection.kinds import kind_of
 from mailrelay.inspection.letterhead import (
     DatedOn,
@@ -23,6 +23,7 @@ from mailrelay.inspection.marks import Subject, paper_follows, take_apart, urgen
 from mailrelay.inspection.own_code import OwnCode
 from mailrelay.inspection.standing import Issuer
 from mailrelay.model.document import Document, DocumentCode, Evidence, Signatory, Urgency
+from mailrelay.model.document_types import DocumentType
 from mailrelay.model.message import Content
 
 FILES = 200

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailrelay.inspection.document_types import TYPES, DocumentType, plain
+from mailrelay.inspection.document_types import plain
 from mailrelay.inspection.notation import Known, bodies_of
 from mailrelay.model.agency import Agency, Directory, Mailbox, Role
 from mailrelay.model.document import DocumentCode
+from mailrelay.model.document_types import TYPES, DocumentType
 from mailrelay.model.envelope import Envelope
 from mailrelay.model.message import Content
 

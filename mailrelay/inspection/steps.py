@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import base64
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mailrelay.inspection import content, filetypes, mime, names, structure
+from mailrelay.inspection.authentication import signatures
+from mailrelay.inspection.authentication.domains import organisational_domain
 from mailrelay.inspection.exchange import content_to_json, finding_to_json
 from mailrelay.inspection.limits import Limits
 from mailrelay.inspection.source import Source
 from mailrelay.model.finding import Finding
+
+_MOST_WAITING = 256
+
+
+class _Unverified:
+    """The signatures of one mail between the two steps of DKIM."""
+
+    def __init__(self, prepared: list[signatures.Signature], author: str, doubled: list[str], more: bool) -> None:
+        self.prepared = prepared
+        self.author = author
+        self.doubled = doubled
+        self.more = more
+
+    def questions(self) -> list[str]:
+        return sorted({signature.question for signature in self.prepared} - {""})
+
+    def verify(self, answers: Mapping[str, signatures.Answer]) -> list[Finding]:
+        return signatures.verify(self.prepared, answers, self.author, self.doubled, self.more)
 
 
 class Steps:
@@ -19,17 +41,67 @@ class Steps:
     def __init__(self, limits: Limits, setup: Mapping[str, Any]) -> None:
         self._limits = limits
         self._authserv_id = str(setup["authserv_id"])
+        self._waiting: OrderedDict[str, _Unverified] = OrderedDict()
         filetypes.type_of(b"")  # load libmagic's tables before the memory bound is set
+        organisational_domain("hoabinh.gov.vn")  # the same for the suffix list
 
     def carry_out(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        return self._read(request)
+        """Carry out one request; its "step" is read or verify."""
+        return self._verify(request) if request["step"] == "verify" else self._read(request)
 
     def _read(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Read a whole mail. The answer's "questions" are names of TXT records that the verify step wants."""
+        header_only = bool(request.get("header_only"))
         with Source(Path(request["path"])) as source:
-            tree = mime.walk(source, self._limits, header_only=bool(request.get("header_only")))
+            tree = mime.walk(source, self._limits, header_only=header_only)
             reading = content.read(source, tree, self._limits, self._authserv_id, filetypes.type_of)
+            unverified = None if header_only else self._prepare(source, tree, reading, float(request["at"]))
         findings: list[Finding] = structure.check(tree, reading, self._limits, smtputf8=bool(request.get("smtputf8")))
         for file in reading.files:
             findings += names.check(file.attachment.name, file.attachment.names, file.attachment.part)
             findings += filetypes.check(file)
-        return {"content": content_to_json(reading.content), "findings": [finding_to_json(f) for f in findings]}
+        questions: list[str] = []
+        if unverified is not None:
+            questions = unverified.questions()
+            if questions:
+                self._keep(str(request["id"]), unverified)
+            else:
+                findings += unverified.verify({})
+        return {
+            "content": content_to_json(reading.content),
+            "findings": [finding_to_json(finding) for finding in findings],
+            "questions": questions,
+        }
+
+    def _prepare(self, source: Source, tree: mime.Tree, reading: content.Reading, at: float) -> _Unverified | None:
+        block = tree.top.block
+        count = len(block.all("dkim-signature"))
+        if not count:
+            return None
+        authors = {sender.address.rpartition("@")[2] for sender in reading.content.senders}
+        return _Unverified(
+            signatures.prepare(source, block, self._limits, at),
+            author=authors.pop() if len(authors) == 1 else "",
+            doubled=[name for name, _ in structure.doubled(block)],
+            more=count > self._limits.signatures,
+        )
+
+    def _keep(self, identity: str, unverified: _Unverified) -> None:
+        self._waiting[identity] = unverified
+        while len(self._waiting) > _MOST_WAITING:
+            self._waiting.popitem(last=False)
+
+    def _verify(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Judge the signatures that were prepared under an id; "unknown" when this process never saw it."""
+        unverified = self._waiting.pop(str(request["id"]), None)
+        if unverified is None:
+            return {"unknown": True}
+        answers = {
+            str(name): signatures.Answer(
+                tuple(base64.b64decode(record) for record in answer["records"]),
+                str(answer["state"]),
+                bool(answer["secure"]),
+            )
+            for name, answer in request["answers"].items()
+        }
+        return {"findings": [finding_to_json(finding) for finding in unverified.verify(answers)]}
