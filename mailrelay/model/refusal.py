@@ -1,7 +1,7 @@
 """The one table of refusals: every negative answer that a door can give, in words for people. Data only; `intake` renders it.
 
 Sentences are Vietnamese with full diacritics and English. The first says what became of the mail, the remedy what to do now.
-Placeholders in braces are filled by `Refusal.fill`; a missing value leaves a dash.
+Placeholders in braces are filled by `Refusal.fill`; a missing value leaves an ellipsis.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from string import Formatter
 from types import MappingProxyType
 
-_VALUE_LENGTH = 80
+_VALUE_LENGTH = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class Refusal:
 
 
 def _safe(value: str) -> str:
-    """One line, printable, at most 80 characters: values come from strangers."""
+    """One line, printable, at most 160 characters: values come from strangers."""
     printable = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in value[: 4 * _VALUE_LENGTH])
     line = " ".join(printable.split())
-    return (line if len(line) <= _VALUE_LENGTH else line[: _VALUE_LENGTH - 1] + "…") or "-"
+    return (line if len(line) <= _VALUE_LENGTH else line[: _VALUE_LENGTH - 1] + "…") or "…"
 
 
 def _row(key: str, vi: str, en: str, remedy_vi: str, remedy_en: str) -> Refusal:
@@ -326,22 +326,22 @@ REFUSALS: Mapping[str, Refusal] = _table(
     ),
     _row(
         "malware 550 5.7.1",
-        "Thư CHƯA được gửi: tệp {name} có mã độc.",
-        "Malware found in {name}.",
+        "Thư CHƯA được gửi: phát hiện mã độc ({reason}).",
+        "Malware found ({reason_en}).",
         "Không mở tệp; quét mã độc máy tính và báo cán bộ CNTT.",
         "Do not open the file; scan the computer and tell the IT officer.",
     ),
     _row(
         "dangerous-attachment 550 5.7.1",
-        "Thư CHƯA được gửi: tệp {name} không được phép.",
-        "Attachment {name} is not allowed.",
+        "Thư CHƯA được gửi: tệp đính kèm không được phép ({reason}).",
+        "The attachment is not allowed ({reason_en}).",
         "Gửi lại dưới dạng PDF đã ký số hoặc tệp văn phòng không có macro.",
         "Send it again as a signed PDF or an office file without macros.",
     ),
     _row(
         "policy 550 5.7.1",
         "Thư CHƯA được gửi: {reason}",
-        "Refused by the rules of the province: {reason}",
+        "Refused by the rules of the province: {reason_en}",
         "Sửa theo lý do trên rồi gửi lại; cần hỗ trợ thì liên hệ cán bộ CNTT của đơn vị.",
         "Correct it and send again, or ask your IT officer.",
     ),

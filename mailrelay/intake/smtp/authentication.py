@@ -95,12 +95,13 @@ class LocalPasswords:
 
 
 class Login:
-    """One AUTH command of a session: challenge, response, check, and the price of a failure."""
+    """The AUTH command of a session: challenge, response, check, and the price of a failure."""
 
     def __init__(self, conversation: Conversation, desk: Desk, client: str) -> None:
         self._conversation = conversation
         self._desk = desk
         self._client = client
+        self._failed = 0
 
     async def exchange(self, argument: str) -> str | None:
         """Return the account name after a right password, None after a refusal that was said."""
@@ -151,6 +152,9 @@ class Login:
             return login
         failures.fail(self._client, login, now())
         log.warning("login-failed", login=login, peer=self._client)
-        await asyncio.sleep(self._desk.limits.auth_delay.total_seconds())
+        self._failed += 1
+        await asyncio.sleep(self._desk.limits.auth_delay.total_seconds() * self._failed)
         await self._conversation.refuse("auth-failed")
+        if self._failed >= self._desk.limits.auth_failures_per_session:
+            await self._conversation.refuse("too-many-errors")
         return None

@@ -85,9 +85,9 @@ class Content:
         return draft
 
     def discard(self) -> None:
-        if self._draft is not None:
-            self._draft.discard()
-            self._draft = None
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            draft.discard()
 
 
 def _drop(block: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from aiosmtpd.smtp import SMTP
 
-from mailrelay.intake.smtp.data import BLOCK, ConnectionGone
+from mailrelay.intake.smtp.data import BLOCK, ConnectionGone, disk_refusal
 from mailrelay.intake.smtp.desk import Desk
 from mailrelay.intake.smtp.limits import client_of
 from mailrelay.intake.smtp.replies import Complaint, render
@@ -35,6 +35,9 @@ _FOREIGN = frozenset(
 
 class Leave(Exception):
     """The conversation is over; everything has been said."""
+
+
+_GONE = (Leave, ConnectionGone, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError)
 
 
 class Conversation(SMTP):
@@ -63,6 +66,8 @@ class Conversation(SMTP):
         self._idle = 0
         self._listening = False  # between two commands
         self._leaving = ""  # refusal to say before the next command
+        self._ended = False  # the client has closed its side or said QUIT
+        self._linger: asyncio.TimerHandle | None = None
 
     @property
     def task(self) -> asyncio.Task[None] | None:
@@ -85,7 +90,14 @@ class Conversation(SMTP):
         if self.session is None:
             return
         super().connection_lost(error)
+        self._forget()
+
+    def _forget(self) -> None:
+        """The connection is gone: its place is free."""
         self._sessions.discard(self)
+        self.stop_waiting()
+        if self._linger is not None:
+            self._linger.cancel()
         if self._counted:
             self._counted = False
             self._desk.connections.leave(self._client)
@@ -93,7 +105,8 @@ class Conversation(SMTP):
     def eof_received(self) -> bool | None:
         """A client may close its side and still wait for replies; the parent would cancel the session here."""
         self._reader.feed_eof()
-        return not self.is_encrypted
+        self._ended = True
+        return not self.is_encrypted and self._linger is None
 
     @property
     def is_encrypted(self) -> bool:
@@ -134,19 +147,22 @@ class Conversation(SMTP):
         self._part("slow")
 
     def _part(self, refusal: str) -> None:
-        """Say a last reply and close, without waiting for a client that may not read."""
-        if self.transport is None:
-            return
-        if self.session is not None and not self.transport.is_closing():
-            self._writer.write(b"".join(self._told) + render(Complaint(refusal), self._desk.wording))
+        """Say a last reply and end the task, also where it waits for a client that does not read."""
+        if self.transport is not None and self._handler_coroutine is not None and not self._handler_coroutine.done():
+            self._writer.write(b"".join(self._told) + self.rendered(Complaint(refusal)))
             self._told.clear()
-        self._close()
+            self._handler_coroutine.cancel()
 
     def _close(self) -> None:
+        """Close our side and give the client time to read; a full close with octets unread would destroy the last reply."""
         transport: Any = self.transport
-        if transport is not None:
+        if transport is None or transport.is_closing():
+            return
+        if self._ended or self.is_encrypted or not self._counted:
             transport.close()
-            self.loop.call_later(_LINGER, transport.abort)
+        else:
+            transport.write_eof()
+        self._linger = self.loop.call_later(_LINGER, transport.abort)
 
     # ── saying ──
 
@@ -170,11 +186,11 @@ class Conversation(SMTP):
     async def refuse(self, refusal: str, **values: str) -> None:
         await self.complain(Complaint(refusal, values))
 
-    async def complain(self, complaint: Complaint, *, utf8: bool = False) -> None:
+    async def complain(self, complaint: Complaint, *, utf8: bool = False, weight: int = 1) -> None:
         """Say a refusal, count it, and end the conversation when there were too many."""
         count("smtp_refused", refusal=complaint.refusal, door=self._door)
-        self._errors += 1
-        reply = render(complaint, self._desk.wording, smtputf8=utf8)
+        self._errors += weight
+        reply = self.rendered(complaint, utf8=utf8)
         if self._errors > 3 and self._desk.limits.error_delay:
             await self.flush()
             await asyncio.sleep(self._desk.limits.error_delay.total_seconds())
@@ -182,10 +198,10 @@ class Conversation(SMTP):
         if reply.startswith(b"421"):
             await self.leave()
         if self._errors > self._desk.limits.errors:
-            self.tell(render(Complaint("too-many-errors"), self._desk.wording))
+            self.tell(self.rendered(Complaint("too-many-errors")))
             await self.leave()
 
-    def rendered(self, complaint: Complaint, *, utf8: bool) -> bytes:
+    def rendered(self, complaint: Complaint, *, utf8: bool = False) -> bytes:
         return render(complaint, self._desk.wording, smtputf8=utf8)
 
     async def leave(self) -> NoReturn:
@@ -199,7 +215,7 @@ class Conversation(SMTP):
             await self._open()
             while True:
                 await self._turn()
-        except (Leave, ConnectionGone, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except _GONE:
             self.end_mail()
         except Exception:
             log.exception("smtp-session-fault", peer=self._peer)
@@ -215,7 +231,7 @@ class Conversation(SMTP):
         if not self._counted:
             count("smtp_refused", refusal="too-many-connections", door=self._door)
             if not self._implicit_tls:
-                self.tell(render(Complaint("too-many-connections"), self._desk.wording))
+                self.tell(self.rendered(Complaint("too-many-connections")))
             await self.leave()
         if self._implicit_tls:
             await self.encrypt()
@@ -230,7 +246,11 @@ class Conversation(SMTP):
         first = waiting if self._implicit_tls else b""
         seconds = max(int(self._desk.limits.handshake_time.total_seconds()), 1)
         self.wait_at_most(seconds + _LINGER)
-        await start_tls(self, self._desk.tls, seconds, first=first)
+        try:
+            await start_tls(self, self._desk.tls, seconds, first=first)
+        except ConnectionError:
+            self._forget()  # for a handshake that fails, asyncio never calls connection_lost
+            raise
 
     async def _turn(self) -> None:
         """Read one command and do it."""
@@ -253,7 +273,7 @@ class Conversation(SMTP):
         if not has_line(self._reader):
             await self.flush()
         if self._leaving:
-            self.tell(render(Complaint(self._leaving), self._desk.wording))
+            self.tell(self.rendered(Complaint(self._leaving)))
             await self.leave()
         self.wait_at_most(self._desk.limits.command_time.total_seconds())
         self._listening = True
@@ -276,13 +296,13 @@ class Conversation(SMTP):
             await self.refuse("too-many-errors")
         try:
             await method(argument)
-        except (Leave, ConnectionGone, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+        except _GONE:
             raise
-        except Exception:
+        except Exception as fault:
             fault_id = secrets.token_hex(4)
             log.exception("smtp-fault", fault_id=fault_id, peer=self._peer, door=self._door)
             self.end_mail()
-            await self.refuse("try-later")
+            await self.refuse(disk_refusal(fault) if isinstance(fault, OSError) else "try-later")
 
     def end_mail(self) -> None:
         """Drop the mail that is being put together, if any."""

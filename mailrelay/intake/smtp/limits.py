@@ -17,15 +17,16 @@ class Limits:
     connections_per_address: int = 50
     size: int = 50 * 1024 * 1024
     recipients: int = 500
-    errors: int = 10  # refused commands in one session
+    errors: int = 20  # refused commands in one session; refused recipients of a login do not count
     idle_commands: int = 100  # commands in a row that bring no mail forward
     error_delay: timedelta = timedelta(seconds=1)  # before each refusal from the fourth on
     handshake_time: timedelta = timedelta(seconds=30)
     command_time: timedelta = timedelta(minutes=5)  # RFC 5321 section 4.5.3.2.7
     block_time: timedelta = timedelta(minutes=3)  # without one octet of data, RFC 5321 section 4.5.3.2.5
     data_time: timedelta = timedelta(hours=1)  # the ceiling of one DATA or chunk
-    minimum_rate: int = 1024
+    minimum_rate: int = 256
     rate_grace: timedelta = timedelta(minutes=2)
+    auth_failures_per_session: int = 3
     auth_failures_per_address: int = 20
     auth_failures_per_login: int = 10
     auth_lock_time: timedelta = timedelta(minutes=15)

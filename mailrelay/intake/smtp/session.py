@@ -30,6 +30,7 @@ class _Mail:
 class Session(Conversation):
     """One client at one door."""
 
+    _exchange: Login | None = None
     _login: str | None = None
     _mail: _Mail | None = None
     _greeted = ""  # the name that the client gave
@@ -102,7 +103,8 @@ class Session(Conversation):
         elif not self.is_encrypted:
             await self.refuse("auth-needs-tls")
         else:
-            self._login = await Login(self, self._desk, self._client).exchange(argument)
+            self._exchange = self._exchange or Login(self, self._desk, self._client)
+            self._login = await self._exchange.exchange(argument)
             if self._login is not None:
                 self.progressed()
                 self.say("235 2.7.0 Authentication successful")
@@ -148,7 +150,8 @@ class Session(Conversation):
             return
         answer = admission.admit_recipient(directory, self._origin(), recipient.address)
         if answer.refusal:
-            await self.complain(Complaint(answer.refusal, answer.values), utf8=utf8)
+            # a clerk's list with many old addresses is no attack
+            await self.complain(Complaint(answer.refusal, answer.values), utf8=utf8, weight=int(self._login is None))
             return
         mail.recipients.append(recipient)
         self.progressed()
@@ -181,11 +184,15 @@ class Session(Conversation):
         elif not mail.recipients:
             await self.refuse("no-valid-recipients")
         else:
-            mail.content = Content(self, self._desk)
+            await self._take_data(mail)
+
+    async def _take_data(self, mail: _Mail) -> None:
+        content = mail.content = Content(self, self._desk)
+        if content.complaint is None:
             self.say("354 End data with <CR><LF>.<CR><LF>")
             await self.flush()
-            await mail.content.read_data()
-            await self._conclude(mail, mail.content)
+            await content.read_data()
+        await self._conclude(mail, content)
 
     async def smtp_BDAT(self, argument: str) -> None:
         size, last = _chunk(argument)
@@ -196,7 +203,7 @@ class Session(Conversation):
         mail = self._mail
         if mail is None or not mail.recipients:
             await Content.drop_chunk(self, self._desk, size)
-            await self.refuse(*(("no-valid-recipients",) if mail else ("bad-sequence",)), expected="MAIL, RCPT")
+            await self.refuse("no-valid-recipients" if mail else "bad-sequence", expected="MAIL, RCPT")
             return
         if mail.content is None:
             mail.content = Content(self, self._desk)
@@ -258,6 +265,7 @@ class Session(Conversation):
             await self.refuse("syntax", expected="QUIT")
             return
         self.say("221 2.0.0 Bye")
+        self._ended = True
         await self.leave()
 
     async def smtp_VRFY(self, argument: str) -> None:

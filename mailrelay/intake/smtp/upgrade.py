@@ -35,3 +35,5 @@ async def start_tls(session: Any, context: ssl.SSLContext, handshake_time: int, 
         raise
     except Exception as error:
         raise ConnectionError("TLS handshake failed") from error
+    if session.transport.get_extra_info("ssl_object") is None:
+        raise ConnectionError("connection lost during the TLS handshake")
