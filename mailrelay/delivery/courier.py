@@ -28,7 +28,7 @@ class Courier:
 
     def __init__(self, settings: DeliverySettings, *, resolver: MailResolver | None = None) -> None:
         """Without a resolver only written routes work: MX targets are put off."""
-        self._settings = settings
+        self.settings = settings
         self._resolver = resolver
         self._contexts = Contexts(settings.ca_file)
         self._pool = Pool(settings)
@@ -66,7 +66,7 @@ class Courier:
         loop = asyncio.get_running_loop()
         folder = Path(target.path)
         writes = [
-            loop.run_in_executor(self._threads, put, folder, parcel, recipient, self._settings.hostname)
+            loop.run_in_executor(self._threads, put, folder, parcel, recipient, self.settings.hostname)
             for recipient in parcel.recipients
         ]
         return tuple(await asyncio.gather(*writes))
@@ -104,7 +104,7 @@ class Courier:
             except Stale:
                 self._pool.seen["stale"] += 1
         try:
-            connection = await open_connection(place, self._settings, self._contexts)
+            connection = await open_connection(place, self.settings, self._contexts)
         except HopFault as fault:
             return tuple(_of_hop_fault(recipient.address, fault) for recipient in mail.parcel.recipients)
         self._pool.seen["opened"] += 1
@@ -122,13 +122,13 @@ class Courier:
         if target.port or target.path:
             address = target.host if target.port else target.path
             return (Place(target.host or target.path, address, target.port, lmtp, tls),)
-        port = self._settings.mx_port
+        port = self.settings.mx_port
         if target.host.startswith("["):
             address = target.host.strip("[]").removeprefix("IPv6:")
             return (Place(address, address, port, lmtp, tls),)
         if self._resolver is None:
             return NoExchanger(Trouble.DNS, target.host)
-        found = await exchangers(target.host, self._resolver, self._settings.names)
+        found = await exchangers(target.host, self._resolver, self.settings.names)
         if isinstance(found, NoExchanger):
             return found
         if parcel.requiretls and not found.secure:  # RFC 8689 section 4.2.1: DNS must have named the host beyond doubt
@@ -136,7 +136,7 @@ class Courier:
         places = [
             Place(host.name, address, port, lmtp, tls, True) for host in found.hosts for address in host.addresses
         ]
-        return tuple(places[: self._settings.addresses_per_delivery])
+        return tuple(places[: self.settings.addresses_per_delivery])
 
 
 def _all(parcel: Parcel, trouble: Trouble, detail: str = "") -> tuple[Outcome, ...]:

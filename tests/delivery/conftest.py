@@ -224,9 +224,9 @@ BODY = b"From: a@hoabinh.gov.vn\r\nSubject: =?utf-8?b?VGjhu60=?=\r\n\r\nd\xc3\xb
 
 @pytest.fixture
 def parcel(tmp_path: Path) -> Callable[..., Parcel]:
-    def make(*addresses: str, body: bytes = BODY, mail_id: MailId = MAIL_ID, **fields: Any) -> Parcel:
+    def make(*addresses: str, mail: bytes = BODY, mail_id: MailId = MAIL_ID, **fields: Any) -> Parcel:
         path = tmp_path / f"{mail_id}.eml"
-        path.write_bytes(body)
+        path.write_bytes(mail)
         recipients = tuple(Recipient(a) for a in addresses or ("b@example.vn",))
         values: dict[str, Any] = {
             "sender": "a@hoabinh.gov.vn",
@@ -234,6 +234,6 @@ def parcel(tmp_path: Path) -> Callable[..., Parcel]:
             "rendering": Rendering(b"Received: here\r\n"),
             "body": "8BITMIME",
         }
-        return Parcel(mail_id=mail_id, path=path, size=len(body), **(values | fields))
+        return Parcel(mail_id=mail_id, path=path, size=len(mail), **(values | fields))
 
     return make

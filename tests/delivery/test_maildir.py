@@ -21,7 +21,7 @@ def put_one(folder: Path, parcel):
 
 
 def test_writes_the_rendered_bytes(tmp_path: Path, parcel) -> None:
-    mail = parcel("b@hoabinh.gov.vn", body=b"A: 1\r\nAuthentication-Results: us\r\nB: 2\r\n\r\nx\r\n")
+    mail = parcel("b@hoabinh.gov.vn", mail=b"A: 1\r\nAuthentication-Results: us\r\nB: 2\r\n\r\nx\r\n")
     mail = replace(mail, rendering=Rendering(b"Received: here\r\n", ((6, 34),)))
     outcome = put_one(tmp_path / "deep" / "box", mail)
     assert (outcome.result, outcome.status, outcome.recipient) == (Result.DELIVERED, "2.0.0", "b@hoabinh.gov.vn")
