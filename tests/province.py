@@ -1,4 +1,4 @@
-"""A small province for tests: the province's committee, its office, departments, two districts, boxes, groups, and mail builders."""
+"""A small province for tests: agencies, boxes, groups, and builders of envelopes and contents."""
 
 from __future__ import annotations
 

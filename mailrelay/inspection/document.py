@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from mailrelay.inspection import own_code
-from mailrelay.inspection.document_types import DocumentType
 from mailrelay.inspection.kinds import kind_by_words
 from mailrelay.inspection.marks import secrecy_mark
 from mailrelay.inspection.notation import Known, same_code
@@ -18,6 +17,7 @@ from mailrelay.inspection.standing import Issuer, Standing, find_issuer, known_b
 from mailrelay.model.agency import Directory
 from mailrelay.model.calendar import vietnamese_date
 from mailrelay.model.document import Document, MessageClass, Recognition
+from mailrelay.model.document_types import DocumentType
 from mailrelay.model.envelope import Envelope
 from mailrelay.model.message import Attachment, Content
 

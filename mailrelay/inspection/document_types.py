@@ -1,10 +1,11 @@
-"""The types of administrative and normative documents, as data: Decree 30/2020/NĐ-CP article 7 and annex III. Decides nothing."""
+"""Look-ups of document types and bodies by what people write, and the plain letters that they compare. Decides nothing."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+
+from mailrelay.model.document_types import TYPES, DocumentType
 
 # Letters that a notation may hold beside A to Z; Ð (Eth) is folded to Đ before anything is matched.
 CAPITALS = "A-ZĐĂÂÊÔƠƯ"
@@ -49,66 +50,6 @@ def clean(text: str) -> str:
     return composed
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentType:
-    """One type: the abbreviation that stands in notations (letters keep their case) and the name that stands as a title."""
-
-    abbreviation: str
-    name: str
-    aliases: tuple[str, ...] = ()  # other abbreviations that people write; never printed by us
-    normative: bool = False  # may be a normative act; then its number holds the year
-    in_notation: bool = True  # công văn and thư công have no abbreviation in their notation
-
-
-TYPES: tuple[DocumentType, ...] = (
-    DocumentType("NQ", "Nghị quyết", normative=True),
-    DocumentType("QĐ", "Quyết định", normative=True),
-    DocumentType("CT", "Chỉ thị", normative=True),
-    DocumentType("QC", "Quy chế", ("QCh",)),
-    DocumentType("QyĐ", "Quy định"),
-    DocumentType("TC", "Thông cáo"),
-    DocumentType("TB", "Thông báo"),
-    DocumentType("HD", "Hướng dẫn"),
-    DocumentType("CTr", "Chương trình"),
-    DocumentType("KH", "Kế hoạch"),
-    DocumentType("PA", "Phương án"),
-    DocumentType("ĐA", "Đề án"),
-    DocumentType("DA", "Dự án", ("DAn",)),
-    DocumentType("BC", "Báo cáo"),
-    DocumentType("BB", "Biên bản"),
-    DocumentType("TTr", "Tờ trình"),
-    DocumentType("HĐ", "Hợp đồng"),
-    DocumentType("CV", "Công văn", in_notation=False),
-    DocumentType("CĐ", "Công điện"),
-    DocumentType("BGN", "Bản ghi nhớ"),
-    DocumentType("BTT", "Bản thỏa thuận"),
-    DocumentType("GUQ", "Giấy ủy quyền"),
-    DocumentType("GM", "Giấy mời"),
-    DocumentType("GGT", "Giấy giới thiệu"),
-    DocumentType("GNP", "Giấy nghỉ phép"),
-    DocumentType("PG", "Phiếu gửi"),
-    DocumentType("PC", "Phiếu chuyển"),
-    DocumentType("PB", "Phiếu báo"),
-    DocumentType("TCg", "Thư công", in_notation=False),
-    # Copies.
-    DocumentType("SY", "Sao y"),
-    DocumentType("TrS", "Trích sao", ("TS",)),
-    DocumentType("SL", "Sao lục"),
-    # Circular 01/2011/TT-BNV, in force in 2013.
-    DocumentType("BCK", "Bản cam kết"),
-    DocumentType("GCN", "Giấy chứng nhận"),
-    DocumentType("GĐĐ", "Giấy đi đường"),
-    DocumentType("GBN", "Giấy biên nhận hồ sơ"),
-    # Normative acts and acts of the state that are no administrative type.
-    DocumentType("L", "Lệnh", normative=True),
-    DocumentType("PL", "Pháp lệnh", normative=True),
-    DocumentType("NĐ", "Nghị định", normative=True),
-    DocumentType("TT", "Thông tư", normative=True),
-    DocumentType("TTLT", "Thông tư liên tịch", normative=True),
-    DocumentType("NQLT", "Nghị quyết liên tịch", normative=True),
-    DocumentType("QH", "Luật", normative=True),
-)
-
 # Bodies whose symbol ends a notation and that no provincial directory lists.
 CENTRAL_BODIES = frozenset(
     re.findall(
@@ -143,9 +84,3 @@ def first_name_in(folded: str, *, end: int | None = None) -> tuple[DocumentType,
     """Return the first type named in `folded` text and the offset where its name begins."""
     found = _NAME.search(folded, 0, len(folded) if end is None else end)
     return (_BY_NAME[found.group()], found.start()) if found else None
-
-
-def name_of(abbreviation: str) -> str:
-    """Return the printed name of a type, or the abbreviation itself when it is unknown."""
-    found = _EXACT.get(abbreviation)
-    return found.name if found else abbreviation

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mailrelay.inspection.document_types import CAPITALS, CENTRAL_BODIES, DocumentType, by_abbreviation, plain
+from mailrelay.inspection.document_types import CAPITALS, CENTRAL_BODIES, by_abbreviation, plain
 from mailrelay.model.document import DocumentCode
+from mailrelay.model.document_types import DocumentType
 
 # One token of a notation: capitals and digits, at most one small letter after a capital (TTg, QyĐ, SNgV), "&" or "." inside.
 _WORD = rf"[{CAPITALS}](?:[a-zđ]?[{CAPITALS}0-9])*[a-zđ]?(?![a-zđ])"

@@ -1,0 +1,156 @@
+"""From a receipt to the mail that tells it: pure, so that the same facts, id and time always give the same bytes.
+
+Two steps, since the seal needs a key: `data_file` gives the bytes that are sealed, `notice` the mail around them; `compose` does
+both with a sealing function from outside. Form: multipart/mixed(alternative, bien-nhan.json, bien-nhan.json.p7s); non-delivery
+and the reports that a sender asked for are multipart/report (RFC 6522, RFC 3464) with the same card and data as their first part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import rfc8785
+
+from mailrelay.model.identity import MailId
+from mailrelay.model.receipt import Notice, Receipt, ReceiptKind
+from mailrelay.receipts import mime
+from mailrelay.receipts.card import Card, as_html, as_text
+from mailrelay.receipts.desk import Desk
+from mailrelay.receipts.facts import moment
+from mailrelay.receipts.forms import card
+from mailrelay.receipts.mime import Part
+from mailrelay.receipts.report import delivery_status, returned_header
+
+SCHEMA = "mailrelay/bien-nhan/1"
+NAME = "Hệ thống gửi, nhận văn bản điện tử"
+DATA_NAME = "bien-nhan.json"
+_REPORTS = (ReceiptKind.FAILED, ReceiptKind.DSN)
+# Caused by an answer to the received mail (RFC 3834 section 5); the rest is news to somebody who sent nothing.
+_REPLIES = (ReceiptKind.SENT, ReceiptKind.RETURNED, ReceiptKind.FAILED, ReceiptKind.DSN)
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """What every notice of an office bears: sender address and name, domain, host name for reports, whom to ask."""
+
+    sender: str
+    domain: str
+    name: str = NAME
+    hostname: str = ""
+    contact: str = ""
+    takes_answers: bool = False
+
+    @property
+    def desk(self) -> Desk:
+        return Desk(self.contact or f"postmaster@{self.domain}", self.takes_answers)
+
+
+def data_file(receipt: Receipt, letterhead: Letterhead, notice_id: MailId, signed_at: datetime) -> bytes:
+    """Return bien-nhan.json: the facts of the event in canonical JSON (RFC 8785), times RFC 3339 with +07:00."""
+    data: dict[str, Any] = {
+        "schema": SCHEMA,
+        "kind": receipt.kind.value,
+        "event": receipt.event_key,
+        "event_at": moment(receipt.created_at),
+        "issued_at": moment(signed_at),
+        "issuer": letterhead.domain,
+        "mail_id": receipt.mail_id,
+        "notice_id": notice_id,
+        "to": receipt.to,
+        "seal": "chu-ky-cua-he-thong",  # never claimed to be a chữ ký số chuyên dùng
+        "facts": _plain(receipt.facts),
+    }
+    return rfc8785.dumps(data)
+
+
+def _plain(value: Any) -> Any:
+    """Copy JSON-able values out of whatever mappings and sequences the store gave."""
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    if hasattr(value, "items"):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value]
+
+
+def notice(
+    receipt: Receipt,
+    letterhead: Letterhead,
+    notice_id: MailId,
+    signed_at: datetime,
+    *,
+    data: bytes,
+    seal: bytes,
+    original: bytes = b"",
+) -> Notice:
+    """Return the finished mail. `original` is the mail it is about (or its header); it is quoted only in reports."""
+    shown = card(receipt.kind, dict(receipt.facts), letterhead.desk)
+    body = _body(receipt, shown, letterhead, notice_id, data, seal, original)
+    message_id = f"<{notice_id}@{letterhead.domain}>"
+    header = _header(receipt, shown, letterhead, message_id, signed_at)
+    raw = "".join(f"{line}\r\n" for line in header).encode("ascii") + body.encode()
+    return Notice(receipt.to, message_id, raw)
+
+
+def compose(
+    receipt: Receipt,
+    *,
+    sender: str,
+    domain: str,
+    notice_id: MailId,
+    signed_at: datetime,
+    seal: Callable[[bytes], bytes],
+    original: bytes = b"",
+    name: str = "",
+    hostname: str = "",
+    contact: str = "",
+    takes_answers: bool = False,
+) -> Notice:
+    """Do both steps: make the data file, have it sealed, and build the mail around it."""
+    letterhead = Letterhead(sender or f"bien-nhan@{domain}", domain, name or NAME, hostname, contact, takes_answers)
+    data = data_file(receipt, letterhead, notice_id, signed_at)
+    return notice(receipt, letterhead, notice_id, signed_at, data=data, seal=seal(data), original=original)
+
+
+def _header(receipt: Receipt, shown: Card, letterhead: Letterhead, message_id: str, signed_at: datetime) -> list[str]:
+    automatic = "auto-replied" if receipt.kind in _REPLIES else "auto-generated"
+    header = [
+        mime.field("From", mime.mailbox(letterhead.name, letterhead.sender)),
+        mime.field("To", mime.mailbox("", receipt.to)),
+        mime.field("Subject", mime.encoded(f"[{shown.badge}] {shown.subject}")),
+        mime.field("Date", mime.date(signed_at)),
+        mime.field("Message-ID", message_id),
+    ]
+    if thread := mime.message_ids([receipt.facts["mail"]["message_id"]]):
+        header += [mime.field("In-Reply-To", thread), mime.field("References", thread)]
+    return [
+        *header,
+        mime.field("Auto-Submitted", automatic),
+        mime.field("X-Auto-Response-Suppress", "All"),
+        mime.field("X-Mailrelay-Receipt", receipt.kind.value),
+        "Content-Language: vi" + (", en" if shown.english else ""),
+        "MIME-Version: 1.0",
+    ]
+
+
+def _body(
+    receipt: Receipt, shown: Card, letterhead: Letterhead, notice_id: MailId, data: bytes, seal: bytes, original: bytes
+) -> Part:
+    """Boundaries are made of the notice's own id, which nobody knew when the quoted mail was written."""
+    alternative = mime.multipart(
+        "alternative", [mime.text("plain", as_text(shown)), mime.text("html", as_html(shown))], f"=_{notice_id}_a"
+    )
+    sealed = [
+        mime.leaf("application/json", data, name=DATA_NAME, disposition="attachment"),
+        mime.leaf("application/pkcs7-signature", seal, name=f"{DATA_NAME}.p7s", disposition="attachment"),
+    ]
+    mixed = mime.multipart("mixed", [alternative, *sealed], f"=_{notice_id}_m")
+    if receipt.kind not in _REPORTS:
+        return mixed
+    facts = dict(receipt.facts)
+    status = delivery_status(facts, letterhead.hostname or letterhead.domain)
+    whole = facts["mail"]["ret"].upper() == "FULL" and facts["action"] == "failed"
+    third = returned_header(facts, original, whole=whole)
+    return mime.multipart("report", [mixed, status, third], f"=_{notice_id}_r", "report-type=delivery-status")

@@ -1,0 +1,374 @@
+"""Which notices an event causes, for whom, and with which facts. Pure: one event gives one key, so a repeat adds nothing.
+
+Few mails: one confirmation to the sender, one slip to each receiving agency's văn thư, and at once only trouble. Letters: none
+but trouble. Never a notice about a notice; strangers get none unless their address is proved (no backscatter).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from mailrelay.model.agency import Agency, Directory, Role
+from mailrelay.model.decision import Action, RecipientDecision
+from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome
+from mailrelay.model.document import MessageClass, Recognition, Secrecy, Urgency
+from mailrelay.model.entry import Book, RegisterEntry
+from mailrelay.model.envelope import Door, Envelope, Notify
+from mailrelay.model.finding import Check, Verdict
+from mailrelay.model.identity import AgencyId, MailId
+from mailrelay.model.message import Content
+from mailrelay.model.receipt import Receipt, ReceiptKind
+from mailrelay.model.record import MailRecord
+from mailrelay.receipts import facts as fact
+from mailrelay.receipts.acknowledge import may_answer
+from mailrelay.receipts.facts import Facts
+
+_DELAY = {Urgency.NORMAL: timedelta(hours=4)}  # after which a delay is told to a sender who asked
+_DELAY_URGENT = timedelta(minutes=15)
+
+
+def on_accept(
+    record: MailRecord,
+    content: Content,
+    recognition: Recognition,
+    directory: Directory,
+    entries: Sequence[RegisterEntry],
+    now: datetime,
+) -> tuple[Receipt, ...]:
+    """A mail was judged and entered: `sent`, `returned` and `held`; `incoming` only for a mail that already lies in its box.
+
+    The slips of all other mails follow their delivery (`on_settled`), when it is known that the paper has arrived.
+    """
+    if record.decision is None or record.message_class is MessageClass.RECEIPT:
+        return ()
+    receipts: list[Receipt] = []
+    going = record.decision.with_action(Action.RELAY)
+    returned = record.decision.with_action(Action.RETURN)
+    if record.message.envelope.origin.door is Door.IMAP:
+        returned += record.decision.with_action(Action.REJECT)
+    if going and _wants_confirmation(record) and may_answer(content, record.message.envelope):
+        receipts.append(_sent(record, going, directory, now))
+    if returned and _is_proved(record):
+        receipts.append(_returned(record, returned, directory, now))
+    receipts += _held(record, directory, now)
+    if record.message.envelope.origin.in_place and record.message_class is MessageClass.DOCUMENT:
+        reached = {decided.recipient for decided in going}
+        receipts += _slips(record, sorted(reached), entries, directory, now)
+    return tuple(receipts)
+
+
+def on_settled(
+    record: MailRecord,
+    settled: Sequence[tuple[Dispatch, Outcome]],
+    directory: Directory,
+    now: datetime,
+    *,
+    entries: Sequence[RegisterEntry] = (),
+) -> tuple[Receipt, ...]:
+    """A batch of dispatches was tried: slips for those that arrived, one `failed` for those that failed, `dsn` where asked for.
+
+    `entries` are the incoming entries of the mail after the arrival was noted (they may already bear a số đến).
+    """
+    if record.message_class is MessageClass.RECEIPT:
+        return ()
+    receipts: list[Receipt] = []
+    arrived = [d.recipient.address for d, _ in settled if d.state in (DispatchState.DELIVERED, DispatchState.RELAYED)]
+    if record.message_class is MessageClass.DOCUMENT:
+        receipts += _slips(record, arrived, entries, directory, now)
+    if not _is_proved(record):
+        return tuple(receipts)
+    failed = [
+        pair
+        for pair in settled
+        if pair[0].state is DispatchState.FAILED and _wants(pair[0], Notify.FAILURE, unasked=True)
+    ]
+    if failed:
+        receipts.append(_report(record, ReceiptKind.FAILED, "failed", failed, directory, now))
+    for action, pairs in _asked_for(settled, now).items():
+        # A delay is told once for each dispatch, however the tries are batched.
+        groups = [[pair] for pair in pairs] if action == "delayed" else [pairs] if pairs else []
+        receipts += [_report(record, ReceiptKind.DSN, action, group, directory, now) for group in groups]
+    return tuple(receipts)
+
+
+def on_entry_returned(
+    entry: RegisterEntry, record: MailRecord, reason: str, clerk: str, now: datetime, *, directory: Directory
+) -> tuple[Receipt, ...]:
+    """The receiving agency gave the paper back (status 02, Decree 30/2020/NĐ-CP article 21): the sender is told at once."""
+    if not _is_proved(record):
+        return ()
+    agency = directory.agency(entry.agency)
+    facts = {
+        **_basic(record, directory),
+        "by": "agency",
+        "agency": entry.agency,
+        "agency_name": agency.name if agency else entry.agency,
+        "contact": agency.clerk if agency else "",
+        "reason": fact.line(reason, 500),
+        "clerk": fact.line(clerk, 254),
+        "entry": fact.of_entry(entry),
+    }
+    return (_receipt(ReceiptKind.RETURNED, record, _sender(record), f"agency:{entry.agency}", facts, now, directory),)
+
+
+def on_held_returned(
+    record: MailRecord,
+    held: Sequence[Dispatch],
+    reason: str,
+    actor: str,
+    now: datetime,
+    *,
+    directory: Directory | None = None,
+) -> tuple[Receipt, ...]:
+    """Whoever held the mail decided not to let it go: one notice to the sender with the reason."""
+    if not held or not _is_proved(record):
+        return ()
+    names = directory or Directory("", (), ())
+    recipients = [fact.of_dispatch(dispatch, None, names, "returned", now) for dispatch in held]
+    facts = {
+        **_basic(record, names),
+        "by": "holder",
+        "reason": fact.line(reason, 500),
+        "clerk": fact.line(actor, 254),
+        "clerk_name": fact.name_of(actor, names),
+        "recipients": recipients,
+    }
+    event = f"holder:{_batch(held)}"
+    return (_receipt(ReceiptKind.RETURNED, record, _sender(record), event, facts, now, directory),)
+
+
+def on_secret_refused(
+    envelope: Envelope, mark: Secrecy, directory: Directory, digest: str, now: datetime, *, mail_id: MailId
+) -> tuple[Receipt, ...]:
+    """A mail with a secrecy mark was refused: tell the security officers and an authenticated sender, without any content."""
+    officers = [box for box in directory.mailboxes if Role.SECURITY_OFFICER in box.roles and box.enabled]
+    agency = directory.agency_of(envelope.sender)
+    own = [box for box in officers if agency and box.agency == agency.agency_id]
+    to = [box.address for box in own or officers]
+    if envelope.sender and envelope.origin.is_authenticated:
+        to.append(envelope.sender)
+    facts: Facts = {
+        "at": fact.moment(now),
+        "mark": mark.value,
+        "sha256": digest,
+        "from": fact.line(envelope.sender, 254),
+        "from_name": fact.name_of(envelope.sender, directory),
+        "agency": agency.name if agency else "",
+        "login": fact.line(envelope.origin.login or "", 254),
+        "door": envelope.origin.door.value,
+        "peer": fact.line(envelope.origin.peer, 100),
+        "mail": {"mail_id": mail_id, "message_id": "", "subject": "", "class": ""},
+        "document": None,
+    }
+    unique = dict.fromkeys(address.lower() for address in to)
+    return tuple(
+        _make(
+            ReceiptKind.ALERT,
+            mail_id,
+            address,
+            "secret",
+            facts | {"to_sender": address == envelope.sender.lower()},
+            now,
+            directory,
+        )
+        for address in unique
+    )
+
+
+def holder_of(record: MailRecord, recipient: str, directory: Directory) -> str:
+    """Who decides on a held mail: the sender's văn thư, for outside mail the receiver's, for malware the operator."""
+    if any(f.check is Check.ANTIVIRUS and f.verdict is Verdict.FAIL for f in record.findings):
+        return directory.system_addresses.get("postmaster", f"postmaster@{directory.domain}")
+    for address in (_sender(record), recipient):
+        agency = directory.agency_of(address)
+        if agency is not None and agency.clerk:
+            return agency.clerk
+    return directory.system_addresses.get("postmaster", f"postmaster@{directory.domain}")
+
+
+def _wants_confirmation(record: MailRecord) -> bool:
+    """Documents and exchanges of senders who logged in (or own the drop folder) are confirmed; letters never."""
+    return record.message_class in (MessageClass.DOCUMENT, MessageClass.EXCHANGE) and _is_ours(record.message.envelope)
+
+
+def _is_ours(envelope: Envelope) -> bool:
+    return bool(envelope.sender) and envelope.origin.is_authenticated
+
+
+def _is_proved(record: MailRecord) -> bool:
+    """Tell whether trouble may be reported to the envelope sender: logged in, or its domain proved by SPF, DKIM or DMARC."""
+    envelope = record.message.envelope
+    if not envelope.sender:
+        return False
+    if _is_ours(envelope):
+        return True
+    domain = envelope.sender.rpartition("@")[2].lower()
+    passed = [f for f in record.findings if f.verdict is Verdict.PASS]
+    return any(
+        f.check is Check.SPF or (f.check in (Check.DKIM, Check.DMARC) and _aligned(f.subject.lower(), domain))
+        for f in passed
+    )
+
+
+def _aligned(signer: str, domain: str) -> bool:
+    """The signing domain is the sender's or one above it, but no mere public suffix such as gov.vn."""
+    labels = signer.split(".")
+    is_suffix = len(labels) < 2 or (len(labels) == 2 and len(labels[1]) == 2 and len(labels[0]) <= 4)
+    return signer == domain or (not is_suffix and domain.endswith(f".{signer}"))
+
+
+def _sender(record: MailRecord) -> str:
+    return record.message.envelope.sender
+
+
+def _basic(record: MailRecord, directory: Directory) -> Facts:
+    return {
+        "mail": fact.of_mail(record, directory),
+        "document": fact.of_document(record.document, directory),
+        "warnings": list(record.warnings),
+    }
+
+
+def _sent(record: MailRecord, going: Sequence[RecipientDecision], directory: Directory, now: datetime) -> Receipt:
+    facts = {
+        **_basic(record, directory),
+        "files": fact.of_files(record),
+        "checks": fact.of_sender_checks(record),
+        "recipients": [fact.of_recipient(decided, directory) for decided in going],
+    }
+    return _receipt(ReceiptKind.SENT, record, _sender(record), "accepted", facts, now, directory)
+
+
+def _returned(
+    record: MailRecord, returned: Sequence[RecipientDecision], directory: Directory, now: datetime
+) -> Receipt:
+    total = len(record.decision.recipients) if record.decision else len(returned)
+    facts = {
+        **_basic(record, directory),
+        "by": "system",
+        "total": total,
+        "files": fact.of_files(record),
+        "recipients": [fact.of_recipient(decided, directory) for decided in returned],
+    }
+    return _receipt(ReceiptKind.RETURNED, record, _sender(record), "judged", facts, now, directory)
+
+
+def _held(record: MailRecord, directory: Directory, now: datetime) -> list[Receipt]:
+    """One notice to each holder, and one to a sender who logged in, naming the holders. Who is both gets the holder's."""
+    held = record.decision.with_action(Action.HOLD) if record.decision else ()
+    if not held:
+        return []
+    holders: dict[str, list[RecipientDecision]] = {}
+    for decided in held:
+        holders.setdefault(holder_of(record, decided.recipient, directory), []).append(decided)
+    named = [
+        {"address": address, "name": fact.name_of(address, directory), "agency": fact.agency_name(address, directory)}
+        for address in holders
+    ]
+    basic = {**_basic(record, directory), "holders": named}
+    receipts = []
+    for address, group in holders.items():
+        facts = {**basic, "to_holder": True, "recipients": [fact.of_recipient(decided, directory) for decided in group]}
+        receipts.append(_receipt(ReceiptKind.HELD, record, address, "judged", facts, now, directory))
+    sender = _sender(record)
+    if _is_ours(record.message.envelope) and sender.lower() not in {address.lower() for address in holders}:
+        facts = {**basic, "to_holder": False, "recipients": [fact.of_recipient(decided, directory) for decided in held]}
+        receipts.append(_receipt(ReceiptKind.HELD, record, sender, "judged", facts, now, directory))
+    return receipts
+
+
+def _slips(
+    record: MailRecord, addresses: Sequence[str], entries: Sequence[RegisterEntry], directory: Directory, now: datetime
+) -> list[Receipt]:
+    """One slip for each receiving agency that has a văn thư; none to the sender's own agency."""
+    sender = directory.agency_of(_sender(record))
+    reached: dict[AgencyId, tuple[Agency, list[str]]] = {}
+    for address in addresses:
+        agency = directory.agency_of(address)
+        if agency is not None and agency.clerk and (sender is None or agency.agency_id != sender.agency_id):
+            reached.setdefault(agency.agency_id, (agency, []))[1].append(address)
+    incoming = {entry.agency: entry for entry in entries if entry.book is Book.INCOMING}
+    receipts = []
+    for agency, agency_addresses in reached.values():
+        facts = {
+            **_basic(record, directory),
+            "agency": agency.agency_id,
+            "agency_name": agency.name,
+            "automatic": agency.automatic_acceptance,
+            "entry": fact.of_entry(incoming.get(agency.agency_id)),
+            "arrived_at": fact.moment(now),
+            "recipients": [
+                {"address": a, "name": fact.name_of(a, directory), "agency": agency.name} for a in agency_addresses
+            ],
+            "files": fact.of_files(record),
+            "checks": fact.of_sender_checks(record),
+            "sender_agency": sender.name if sender else "",
+            "authenticated": record.message.envelope.origin.is_authenticated,
+        }
+        event = f"arrived:{agency.agency_id}"
+        receipts.append(_receipt(ReceiptKind.INCOMING, record, agency.clerk, event, facts, now, directory))
+    return receipts
+
+
+def _wants(dispatch: Dispatch, what: Notify, *, unasked: bool = False) -> bool:
+    """RFC 3461 section 4.1: NEVER is silence; without NOTIFY a failure is reported and nothing else."""
+    notify = dispatch.recipient.notify
+    return unasked if notify is None else what in notify and Notify.NEVER not in notify
+
+
+def _asked_for(settled: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> dict[str, list[tuple[Dispatch, Outcome]]]:
+    """Sort what was asked for by RFC 3464 action. A next hop that took over the duty to report leaves none to us."""
+    asked: dict[str, list[tuple[Dispatch, Outcome]]] = {"delivered": [], "relayed": [], "delayed": []}
+    for dispatch, outcome in settled:
+        if dispatch.state is DispatchState.DELIVERED and _wants(dispatch, Notify.SUCCESS):
+            asked["delivered"].append((dispatch, outcome))
+        elif dispatch.state is DispatchState.RELAYED and _wants(dispatch, Notify.SUCCESS) and not outcome.dsn:
+            asked["relayed"].append((dispatch, outcome))
+        elif dispatch.state is DispatchState.DEFERRED and _wants(dispatch, Notify.DELAY) and _is_late(dispatch, now):
+            asked["delayed"].append((dispatch, outcome))
+    return asked
+
+
+def _is_late(dispatch: Dispatch, now: datetime) -> bool:
+    limit = _DELAY.get(dispatch.urgency, _DELAY_URGENT)
+    return dispatch.created_at is not None and now - dispatch.created_at >= limit
+
+
+def _report(
+    record: MailRecord,
+    kind: ReceiptKind,
+    action: str,
+    pairs: Sequence[tuple[Dispatch, Outcome]],
+    directory: Directory,
+    now: datetime,
+) -> Receipt:
+    facts = {
+        **_basic(record, directory),
+        "action": action,
+        "recipients": [fact.of_dispatch(dispatch, outcome, directory, action, now) for dispatch, outcome in pairs],
+    }
+    event = f"{action}:{_batch([dispatch for dispatch, _ in pairs])}"
+    return _receipt(kind, record, _sender(record), event, facts, now, directory)
+
+
+def _batch(dispatches: Sequence[Dispatch]) -> str:
+    """A short name of a set of dispatches, the same however often it is made."""
+    names = sorted(f"{d.dispatch_id}:{d.recipient.address.lower()}" for d in dispatches)
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def _receipt(
+    kind: ReceiptKind, record: MailRecord, to: str, event: str, facts: Facts, now: datetime, directory: Directory | None
+) -> Receipt:
+    return _make(kind, record.message.mail_id, to, event, facts, now, directory)
+
+
+def _make(
+    kind: ReceiptKind, mail_id: MailId, to: str, event: str, facts: Facts, now: datetime, directory: Directory | None
+) -> Receipt:
+    """`outside` adds the English lines; the key names mail, kind, recipient and event."""
+    outside = directory is not None and bool(directory.domain) and not directory.is_local(to)
+    key = f"{mail_id}:{kind.value}:{to.lower()}:{event}"
+    return Receipt(kind, mail_id, to, key, now, {**facts, "outside": outside, "event_at": fact.moment(now)})

@@ -1,0 +1,190 @@
+"""The form of each kind of notice: facts in, card out. First sentence the outcome, second what to do now, codes last. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailrelay.model.entry import EntryStatus
+from mailrelay.model.receipt import ReceiptKind
+from mailrelay.model.rule import Text
+from mailrelay.receipts import words
+from mailrelay.receipts.card import Card, Section, Tone
+from mailrelay.receipts.desk import Desk, footer
+from mailrelay.receipts.facts import Facts
+from mailrelay.receipts.sections import (
+    capital,
+    day,
+    files,
+    moment,
+    paper,
+    paper_en,
+    recipients,
+    sender_checks,
+    subject_tail,
+    to_review,
+    understood,
+    urgency_tag,
+    who,
+)
+from mailrelay.receipts.trouble import alert, failed, held, returned
+
+
+def card(kind: ReceiptKind, facts: Facts, desk: Desk) -> Card:
+    """Return the card of a notice. Raises KeyError for a kind that has no form."""
+    return _FORMS[kind](facts, desk)
+
+
+def _sent(facts: Facts, desk: Desk) -> Card:
+    count = len(facts["recipients"])
+    at = moment(facts["mail"]["received_at"])
+    next_step = (
+        "Văn bản vẫn được chuyển; xin xem mục “Cần xem lại” bên dưới."
+        if facts["warnings"]
+        else "Không cần làm gì thêm: nơi nào không chuyển được hoặc trả lại, hệ thống báo ngay."
+    )
+    return Card(
+        badge="ĐÃ GỬI",
+        subject=urgency_tag(facts) + subject_tail(facts),
+        title=words.KINDS[ReceiptKind.SENT].vi,
+        tone=Tone.GOOD,
+        outcome=Text(
+            f"Hệ thống đã nhận {paper(facts)} lúc {at} và đang chuyển đến {count} nơi nhận.",
+            f"Accepted {paper_en(facts)}; it is on its way to {count} recipient(s).",
+        ),
+        next_step=Text(next_step, "Nothing needs to be done; you will be told of any trouble."),
+        sections=(
+            *understood(facts),
+            *to_review(facts),
+            *files(facts),
+            recipients(facts, f"Nơi nhận ({count})"),
+        ),
+        footer=footer(facts, desk),
+        english=facts["outside"],
+    )
+
+
+def _incoming(facts: Facts, desk: Desk) -> Card:
+    entry = facts["entry"] or {}
+    agency, seq = facts["agency_name"], entry.get("seq")
+    arrived = moment(facts["arrived_at"])
+    if seq:
+        status = (
+            f"đã tự động vào sổ: số đến {seq}, ngày {day(entry['accepted_on'])}"
+            if entry["accepted_on"]
+            else f"số đến {seq}"
+        )
+        next_step = "Kiểm tra tính xác thực, toàn vẹn; nếu không đúng, trả lời thư này: TRẢ LẠI: lý do."
+    else:
+        status = "chờ vào sổ"
+        next_step = "Kiểm tra tính xác thực, toàn vẹn rồi trả lời thư này, dòng đầu ghi TIẾP NHẬN để vào sổ, hoặc TRẢ LẠI: lý do."
+    if not desk.takes_answers:
+        next_step = "Kiểm tra tính xác thực, toàn vẹn rồi vào sổ hoặc trả lại trên hệ thống."
+    stamp = Section(
+        "Thông tin đăng ký",
+        (
+            ("Cơ quan nhận", agency),
+            ("Số đến", str(seq) if seq else "(chờ vào sổ)"),
+            ("Ngày đến", day(entry["accepted_on"]) if entry.get("accepted_on") else "(ngày tiếp nhận)"),
+            ("Thời điểm đến", arrived),
+            ("Tác giả", _author(facts)),
+            ("Người nhận", "; ".join(who(one) for one in facts["recipients"])),
+        ),
+    )
+    return Card(
+        badge="VĂN BẢN ĐẾN",
+        subject=urgency_tag(facts) + subject_tail(facts),
+        title=words.KINDS[ReceiptKind.INCOMING].vi,
+        tone=Tone.NEWS,
+        outcome=Text(f"{agency} có văn bản đến: {paper(facts)}, đến lúc {arrived}, {status}.", ""),
+        next_step=Text(f"{next_step} (Nghị định 30/2020/NĐ-CP, Điều 21, 22)", ""),
+        sections=(
+            stamp,
+            *understood(facts, "Văn bản"),
+            *to_review(facts),
+            *sender_checks(facts),
+            *files(facts),
+        ),
+        footer=footer(facts, desk),
+    )
+
+
+def _author(facts: Facts) -> str:
+    return str(facts["document"]["issuer_name"] or facts["sender_agency"] or facts["mail"]["from"])
+
+
+_REPORTED = {
+    "delivered": (
+        "ĐÃ CHUYỂN",
+        Tone.GOOD,
+        Text("đã chuyển đến hộp thư", "delivered"),
+        Text("Không cần làm gì thêm.", ""),
+    ),
+    "relayed": (
+        "ĐÃ CHUYỂN TIẾP",
+        Tone.GOOD,
+        Text(
+            "đã chuyển sang hệ thống nhận, hệ thống đó không báo lại việc đến hộp thư",
+            "relayed to a system that does not report",
+        ),
+        Text("Không cần làm gì thêm; cần chắc chắn thì hỏi nơi nhận.", ""),
+    ),
+    "delayed": (
+        "CHẬM CHUYỂN",
+        Tone.WAIT,
+        Text("chưa chuyển được, hệ thống đang thử lại", "delayed, still being retried"),
+        Text("Không cần gửi lại; nếu gấp, báo nơi nhận bằng cách khác.", "Do not send again."),
+    ),
+}
+
+
+def _reported(facts: Facts, desk: Desk) -> Card:
+    badge, tone, state, next_step = _REPORTED[facts["action"]]
+    count = len(facts["recipients"])
+    return Card(
+        badge=badge,
+        subject=subject_tail(facts),
+        title=words.KINDS[ReceiptKind.DSN].vi,
+        tone=tone,
+        outcome=Text(
+            f"{capital(paper(facts))}: {state.vi} ({count} nơi nhận).",
+            f"{capital(paper_en(facts))}: {state.en} ({count}).",
+        ),
+        next_step=next_step,
+        sections=(recipients(facts, f"Nơi nhận ({count})", state.vi),),
+        footer=footer(facts, desk),
+        english=facts["outside"],
+    )
+
+
+def _status(facts: Facts, desk: Desk) -> Card:
+    """Status of the receiving agency (codes 03 to 06): made on request, never mailed by default."""
+    entry = facts["entry"]
+    status = EntryStatus(entry["status"])
+    agency = facts["agency_name"]
+    outcome = f"{capital(paper(facts))}: {agency} {words.ENTRY_STATUSES[status].vi.lower()}."
+    if status is EntryStatus.ACCEPTED and entry["seq"]:
+        on = f", ngày {day(entry['accepted_on'])}" if entry["accepted_on"] else ""
+        outcome = f"Văn thư {agency} đã tiếp nhận {paper(facts)}; số đến {entry['seq']}{on}."
+    return Card(
+        badge=words.ENTRY_STATUSES[status].vi.upper() if status is not EntryStatus.ACCEPTED else "ĐÃ TIẾP NHẬN",
+        subject=subject_tail(facts),
+        title=words.KINDS[ReceiptKind.STATUS].vi,
+        tone=Tone.GOOD,
+        outcome=Text(outcome, f"{agency}: {words.ENTRY_STATUSES[status].en} – {paper_en(facts)}."),
+        next_step=Text("", ""),
+        sections=understood(facts),
+        footer=footer(facts, desk),
+        english=facts["outside"],
+    )
+
+
+_FORMS: dict[ReceiptKind, Callable[[Facts, Desk], Card]] = {
+    ReceiptKind.SENT: _sent,
+    ReceiptKind.INCOMING: _incoming,
+    ReceiptKind.RETURNED: returned,
+    ReceiptKind.FAILED: failed,
+    ReceiptKind.HELD: held,
+    ReceiptKind.ALERT: alert,
+    ReceiptKind.STATUS: _status,
+    ReceiptKind.DSN: _reported,
+}

@@ -1,0 +1,108 @@
+"""RFC 5322 and MIME by hand: encoded words, folding, parts. Seven-bit, CRLF, lines within 78. Knows nothing of receipts. Pure."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailrelay.model.calendar import VIETNAM
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>\Z")
+_ADDR_SPEC = re.compile(r"[!-~]{1,254}\Z")
+_PLAIN = re.compile(r"[ !-~]{0,60}\Z")
+_WORD_BYTES = 39  # bytes of UTF-8 in one encoded word: 52 letters of base 64 and 12 of frame
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A MIME entity: its header lines without line ends, and its encoded body with CRLF."""
+
+    header: tuple[str, ...]
+    body: bytes
+
+    def encode(self) -> bytes:
+        return "".join(f"{line}\r\n" for line in self.header).encode("ascii") + b"\r\n" + self.body
+
+
+def encoded(text: str) -> str:
+    """Return header text: as it is when short and plain, else in RFC 2047 words folded one a line."""
+    if _PLAIN.match(text) and "=?" not in text:
+        return text
+    words: list[bytes] = [b""]
+    for letter in "".join(c if c.isprintable() else " " for c in text):
+        octets = letter.encode("utf-8", "replace")
+        if len(words[-1]) + len(octets) > _WORD_BYTES:
+            words.append(b"")
+        words[-1] += octets
+    return "\r\n ".join(f"=?utf-8?B?{base64.b64encode(word).decode()}?=" for word in words)
+
+
+def field(name: str, value: str) -> str:
+    """Return one header field; `value` is already encoded (see `encoded`)."""
+    return f"{name}: {value}"
+
+
+def mailbox(name: str, address: str) -> str:
+    """Return `name <address>`; an address beyond ASCII becomes an empty group, as RFC 6857 does (the envelope has it)."""
+    if not _ADDR_SPEC.match(address) or any(c in address for c in '<>,;:"()[]\\'):
+        return f"{encoded(address[:60] + ' ')}\r\n :;"
+    if not name:
+        return f"<{address}>"
+    shown = f'"{name}"' if re.fullmatch(r"[\w .@-]{1,50}", name, re.ASCII) else encoded(name)
+    return f"{shown}\r\n <{address}>" if shown.startswith("=?") else f"{shown} <{address}>"
+
+
+def message_ids(ids: Iterable[str], limit: int = 10) -> str:
+    """Return the sound ones of some Message-IDs, the last `limit`, folded one a line; "" when none is sound."""
+    sound = [one for one in dict.fromkeys(ids) if _MESSAGE_ID.match(one)]
+    return "\r\n ".join(sound[-limit:])
+
+
+def date(moment: datetime) -> str:
+    """Return an RFC 5322 date in Vietnamese time, without regard to the locale."""
+    local = moment.astimezone(VIETNAM)
+    return f"{_DAYS[local.weekday()]}, {local.day} {_MONTHS[local.month - 1]} {local:%Y %H:%M:%S} +0700"
+
+
+def leaf(content_type: str, data: bytes, *, name: str = "", disposition: str = "") -> Part:
+    """A part in base 64. `name` is ASCII and given in both places where clients look."""
+    header = [
+        field("Content-Type", f'{content_type};\r\n name="{name}"' if name else content_type),
+        "Content-Transfer-Encoding: base64",
+    ]
+    if disposition:
+        header.append(field("Content-Disposition", f'{disposition};\r\n filename="{name}"' if name else disposition))
+    coded = base64.b64encode(data)
+    body = b"".join(coded[start : start + 76] + b"\r\n" for start in range(0, len(coded), 76))
+    return Part(tuple(header), body or b"\r\n")
+
+
+def text(subtype: str, words: str) -> Part:
+    """A text part in UTF-8; line ends become CRLF before encoding (RFC 2046 section 4.1.1)."""
+    return leaf(f"text/{subtype}; charset=utf-8", words.replace("\n", "\r\n").encode())
+
+
+def verbatim(content_type: str, data: bytes) -> Part:
+    """A seven-bit part as it stands. The caller sees to CRLF and line lengths."""
+    return Part((field("Content-Type", content_type), "Content-Transfer-Encoding: 7bit"), data)
+
+
+def multipart(subtype: str, parts: Sequence[Part], boundary: str, parameters: str = "") -> Part:
+    """A multipart of finished parts; `boundary` must not occur in them (ours are made of a random id)."""
+    content_type = f'multipart/{subtype};{f" {parameters};" if parameters else ""}\r\n boundary="{boundary}"'
+    mark = f"--{boundary}".encode()
+    body = b"".join(mark + b"\r\n" + part.encode() + b"\r\n" for part in parts) + mark + b"--\r\n"
+    return Part((field("Content-Type", content_type),), body)
+
+
+def is_seven_bit(data: bytes) -> bool:
+    """Tell whether bytes may travel without encoding: ASCII, CRLF only, no NUL, no line beyond 998 octets."""
+    if not data.isascii() or b"\0" in data:
+        return False
+    lines = data.split(b"\r\n")
+    return all(len(line) <= 998 and b"\r" not in line and b"\n" not in line for line in lines)

@@ -1,0 +1,108 @@
+"""The machine part of a delivery report: RFC 3464 fields and the returned header (RFC 6522). Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from mailrelay.receipts import mime
+from mailrelay.receipts.facts import Facts
+from mailrelay.receipts.mime import Part
+
+_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\Z")
+_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+_DEFAULT_STATUS = {"failed": "5.0.0", "delayed": "4.0.0", "delivered": "2.0.0", "relayed": "2.0.0", "returned": "5.7.1"}
+
+
+def delivery_status(facts: Facts, hostname: str) -> Part:
+    """Return the message/delivery-status part: per-message fields, then one block for each recipient."""
+    mail = facts["mail"]
+    head = [f"Reporting-MTA: dns; {_ascii(hostname)}"]
+    if mail["envid"]:
+        head.insert(0, f"Original-Envelope-Id: {from_xtext(mail['envid'])}")
+    head.append(f"Arrival-Date: {_date(mail['received_at'])}")
+    blocks = [head, *(_recipient(recipient, facts["action"]) for recipient in facts["recipients"])]
+    body = "\r\n".join("".join(f"{_folded(line)}\r\n" for line in block) for block in blocks)
+    return mime.verbatim("message/delivery-status", body.encode("ascii"))
+
+
+def _recipient(recipient: Facts, action: str) -> list[str]:
+    status = recipient["status"] if _STATUS.match(recipient["status"]) else _DEFAULT_STATUS[action]
+    # A status contradicts its action only by a fault of the next hop; the action is what we know (RFC 3464 section 2.3.4).
+    if status[0] != _DEFAULT_STATUS[action][0]:
+        status = _DEFAULT_STATUS[action]
+    lines = [f"Original-Recipient: {_original(recipient['orcpt'])}"] if recipient["orcpt"] else []
+    lines += [f"Final-Recipient: {_typed(recipient['address'])}", f"Action: {action}", f"Status: {status}"]
+    if recipient["remote"]:
+        lines.append(f"Remote-MTA: dns; {_ascii(recipient['remote'])}")
+    if recipient["code"] or (recipient["text"] and action in ("failed", "delayed")):
+        kind = "smtp" if recipient["code"] else "x-mailrelay"
+        lines.append(f"Diagnostic-Code: {kind}; {_diagnostic(recipient)}")
+    return [*lines, f"Last-Attempt-Date: {_date(recipient['at'])}"]
+
+
+def _diagnostic(recipient: Facts) -> str:
+    text = _ascii(recipient["text"])
+    code = str(recipient["code"]) if recipient["code"] else ""
+    return text if not code or text.startswith(code) else f"{code} {text}".strip()
+
+
+def _typed(address: str) -> str:
+    """`rfc822; a@b`, or for an address beyond ASCII the form of RFC 6533 section 3 that stays ASCII."""
+    if address.isascii():
+        return f"rfc822; {_ascii(address)}"
+    return "utf-8; " + "".join(c if "!" <= c <= "~" and c not in "\\+=" else f"\\x{{{ord(c):X}}}" for c in address)
+
+
+def _original(orcpt: str) -> str:
+    """ORCPT as it came: "rfc822;a+2Bb@c" has its xtext undone (RFC 3461 section 4.2, RFC 3464 section 2.3.1)."""
+    kind, _, address = orcpt.partition(";")
+    return f"{_ascii(kind)}; {from_xtext(address)}" if address else f"rfc822; {_ascii(orcpt)}"
+
+
+def from_xtext(text: str) -> str:
+    """Undo xtext (RFC 3461 section 4); what would break the field becomes "?"."""
+    return _ascii(_XTEXT.sub(lambda found: chr(int(found[1], 16)), text))
+
+
+def _ascii(text: str) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in text).strip()
+
+
+def _folded(line: str) -> str:
+    """Fold a long field at blanks."""
+    rows: list[str] = []
+    row = ""
+    for word in line.split(" "):
+        if row and len(row) + 1 + len(word) > 76:
+            rows.append(row)
+            row = word
+        else:
+            row = f"{row} {word}" if row else word
+    return "\r\n ".join([*rows, row])
+
+
+def _date(moment: str) -> str:
+    return mime.date(datetime.fromisoformat(moment))
+
+
+def returned_header(facts: Facts, original: bytes, *, whole: bool) -> Part:
+    """Return the third part: the whole mail when asked for and seven-bit, else its header, else what the facts know of it."""
+    if whole and original and mime.is_seven_bit(original):
+        return mime.verbatim("message/rfc822", original)
+    header = original[: original.find(b"\r\n\r\n") + 2] if b"\r\n\r\n" in original else b""
+    if not header:
+        header = _known_header(facts["mail"])
+    if mime.is_seven_bit(header):
+        return mime.verbatim("text/rfc822-headers", header)
+    return mime.leaf("text/rfc822-headers; charset=utf-8", header)
+
+
+def _known_header(mail: dict[str, Any]) -> bytes:
+    fields = [mime.field("From", mime.mailbox("", mail["from"]))]
+    if mail["subject"]:
+        fields.append(mime.field("Subject", mime.encoded(mail["subject"])))
+    if found := mime.message_ids([mail["message_id"]]):
+        fields.append(mime.field("Message-ID", found))
+    return "".join(f"{one}\r\n" for one in fields).encode("ascii")

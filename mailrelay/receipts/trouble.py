@@ -1,0 +1,213 @@
+"""The forms of bad news: not sent, returned, not delivered, held, refused for secrecy. Facts in, card out. Pure."""
+
+from __future__ import annotations
+
+from mailrelay.model.document import MessageClass, Secrecy
+from mailrelay.model.receipt import ReceiptKind
+from mailrelay.model.rule import Text
+from mailrelay.receipts import words
+from mailrelay.receipts.card import Card, Section, Tone
+from mailrelay.receipts.desk import Desk, footer
+from mailrelay.receipts.facts import Facts
+from mailrelay.receipts.sections import (
+    files,
+    moment,
+    paper,
+    paper_en,
+    reasons,
+    recipients,
+    subject_tail,
+    to_review,
+    understood,
+    urgency_tag,
+    who,
+)
+
+NOT_SENT = "KHÔNG CHUYỂN ĐƯỢC"
+
+
+def returned(facts: Facts, desk: Desk) -> Card:
+    return {"system": _returned_by_system, "holder": _returned_by_holder, "agency": _returned_by_agency}[facts["by"]](
+        facts, desk
+    )
+
+
+def _thing(facts: Facts) -> str:
+    return "thư" if facts["mail"]["class"] == MessageClass.LETTER.value else "văn bản"
+
+
+def _not_sent(facts: Facts) -> Text:
+    count, total = len(facts["recipients"]), facts.get("total", len(facts["recipients"]))
+    if count < total:
+        return Text(
+            f"{NOT_SENT} – {_thing(facts)} chưa được gửi đến {count} trong {total} nơi nhận: {paper(facts)}.",
+            f"Not sent to {count} of {total} recipients: {paper_en(facts)}.",
+        )
+    return Text(f"{NOT_SENT} – {_thing(facts)} chưa được gửi: {paper(facts)}.", f"Not sent: {paper_en(facts)}.")
+
+
+def _returned_by_system(facts: Facts, desk: Desk) -> Card:
+    sections, remedies, english = reasons(facts)
+    vi = remedies.vi or "Sửa theo lý do bên dưới rồi gửi lại."
+    return Card(
+        badge=NOT_SENT,
+        subject=subject_tail(facts),
+        title=words.KINDS[ReceiptKind.RETURNED].vi,
+        tone=Tone.BAD,
+        outcome=_not_sent(facts),
+        next_step=Text(f"Việc cần làm: {vi}", remedies.en or "Correct it and send again."),
+        sections=(*sections, *understood(facts), *files(facts)),
+        footer=footer(facts, desk),
+        english=facts["outside"],
+        details_en=english,
+    )
+
+
+def _returned_by_holder(facts: Facts, desk: Desk) -> Card:
+    decider = f"{facts['clerk_name']} ({facts['clerk']})" if facts["clerk_name"] else facts["clerk"]
+    return Card(
+        badge=NOT_SENT,
+        subject=subject_tail(facts),
+        title=words.KINDS[ReceiptKind.RETURNED].vi,
+        tone=Tone.BAD,
+        outcome=_not_sent(facts),
+        next_step=Text(f"Lý do: {facts['reason']}", f"Reason: {facts['reason']}"),
+        sections=(
+            Section("Người quyết định", (("Không chuyển", decider), ("Thời điểm", moment(facts["event_at"])))),
+            recipients(facts, f"Nơi nhận ({len(facts['recipients'])})"),
+            *understood(facts),
+        ),
+        footer=footer(facts, desk),
+        english=facts["outside"],
+    )
+
+
+def _returned_by_agency(facts: Facts, desk: Desk) -> Card:
+    agency = facts["agency_name"]
+    contact = f"Văn thư {agency}" + (f" ({facts['contact']})" if facts["contact"] else "")
+    return Card(
+        badge="TRẢ LẠI",
+        subject=subject_tail(facts),
+        title="Trả lại văn bản",
+        tone=Tone.BAD,
+        outcome=Text(
+            f"{agency} trả lại {paper(facts)}. Lý do: {facts['reason']}",
+            f"{agency} has returned {paper_en(facts)}. Reason: {facts['reason']}",
+        ),
+        next_step=Text(
+            f"Sửa theo lý do trên rồi gửi lại, hoặc liên hệ {contact}.",
+            "Correct it and send again, or contact the agency.",
+        ),
+        sections=(
+            Section(
+                "Từ chối tiếp nhận",
+                (("Cơ quan", agency), ("Người trả lại", facts["clerk"]), ("Thời điểm", moment(facts["event_at"]))),
+            ),
+            *understood(facts),
+        ),
+        footer=footer(facts, desk),
+        english=facts["outside"],
+    )
+
+
+def _undelivered(facts: Facts) -> tuple[Section, Text, tuple[str, ...]]:
+    lines, remedies, english = [], {}, []
+    for one in facts["recipients"][:60]:
+        meaning, remedy = words.delivery_status(one["status"])
+        reply = f" – máy chủ nhận trả lời: {one['text']}" if one["text"] else ""
+        lines.append(f"{who(one)}: {meaning.vi}{reply}")
+        remedies[remedy.vi] = remedy.en
+        english.append(f"{one['address']}: {meaning.en}" + (f" ({one['text']})" if one["text"] else ""))
+    return Section(f"Nơi nhận ({len(facts['recipients'])})", lines=tuple(lines)), _joined(remedies), tuple(english)
+
+
+def _joined(remedies: dict[str, str]) -> Text:
+    return Text(" ".join(remedies), " ".join(remedies.values()))
+
+
+def failed(facts: Facts, desk: Desk) -> Card:
+    section, remedies, english = _undelivered(facts)
+    count = len(facts["recipients"])
+    return Card(
+        badge=NOT_SENT,
+        subject=subject_tail(facts),
+        title=words.KINDS[ReceiptKind.FAILED].vi,
+        tone=Tone.BAD,
+        outcome=Text(
+            f"{NOT_SENT} – {paper(facts)} không đến được {count} nơi nhận.",
+            f"Not delivered to {count} recipient(s): {paper_en(facts)}.",
+        ),
+        next_step=Text(f"Việc cần làm: {remedies.vi}", remedies.en),
+        sections=(section, *understood(facts)),
+        footer=footer(facts, desk),
+        english=facts["outside"],
+        details_en=english,
+    )
+
+
+def held(facts: Facts, desk: Desk) -> Card:
+    sections, _, english = reasons(facts)
+    count = len(facts["recipients"])
+    holders = ", ".join(who(one) for one in facts["holders"])
+    if facts["to_holder"]:
+        sender = facts["mail"]["from_name"] or facts["mail"]["from"]
+        outcome = f"Đang chờ ông/bà quyết định: {paper(facts)} của {sender}, tạm giữ, chưa chuyển đến {count} nơi nhận."
+        next_step = (
+            f"Kiểm tra theo lý do bên dưới, rồi báo cho chuyển hay không chuyển, kèm mã thư, đến {desk.contact}."
+        )
+    else:
+        outcome = f"Tạm giữ {paper(facts)}, chưa chuyển đến {count} nơi nhận."
+        next_step = f"Không cần gửi lại: {holders} quyết định, kết quả sẽ báo ông/bà. Cần gấp thì liên hệ người này."
+    return Card(
+        badge="TẠM GIỮ",
+        subject=urgency_tag(facts) + subject_tail(facts),
+        title=words.KINDS[ReceiptKind.HELD].vi,
+        tone=Tone.WAIT,
+        outcome=Text(outcome, f"Held: {paper_en(facts)}, for {count} recipient(s)."),
+        next_step=Text(next_step, "Do not send again; you will be told of the decision."),
+        sections=(
+            *sections,
+            Section("Người giữ", lines=tuple(who(one) for one in facts["holders"])),
+            *understood(facts),
+            *to_review(facts),
+        ),
+        footer=footer(facts, desk),
+        english=facts["outside"],
+        details_en=english,
+    )
+
+
+def alert(facts: Facts, desk: Desk) -> Card:
+    mark = words.SECRECIES[Secrecy(facts["mark"])].vi
+    if facts["to_sender"]:
+        next_step = (
+            "Xóa thư này khỏi máy và hộp Thư đã gửi, gửi văn bản theo quy định về bảo vệ bí mật nhà nước;"
+            " hỏi cán bộ bảo mật của đơn vị. Nếu văn bản không mật, bỏ dấu chỉ độ mật rồi gửi lại."
+        )
+    else:
+        next_step = "Liên hệ người gửi, xử lý theo quy định về bảo vệ bí mật nhà nước. Hệ thống không giữ nội dung."
+    rows = [
+        ("Thời điểm", moment(facts["at"])),
+        ("Dấu chỉ độ mật", mark),
+        ("Người gửi", (facts["from_name"] and f"{facts['from_name']} ({facts['from']})") or facts["from"] or "–"),
+        ("Cơ quan", facts["agency"]),
+        ("Tài khoản", facts["login"]),
+        ("Máy gửi", facts["peer"]),
+        ("SHA-256 của thư", facts["sha256"]),
+    ]
+    return Card(
+        badge="CẢNH BÁO",
+        subject="Không nhận thư có dấu chỉ độ mật",
+        title="Từ chối thư có dấu chỉ độ mật",
+        tone=Tone.BAD,
+        outcome=Text(
+            f"Thư có dấu {mark} gửi lúc {moment(facts['at'])} KHÔNG được nhận; nội dung đã xóa, không chuyển cho ai.",
+            "A mail marked secret was refused; nothing of it was kept or sent on.",
+        ),
+        next_step=Text(next_step, ""),
+        sections=(Section("Sự việc", tuple(row for row in rows if row[1])),),
+        footer=(
+            f"Mã thư: {facts['mail']['mail_id']} · Hỗ trợ: {desk.contact}",
+            "Thông báo này không chứa nội dung của thư.",
+        ),
+    )
