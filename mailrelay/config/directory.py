@@ -200,6 +200,7 @@ class _DirectoryReader:
             failed_folder=table.text("failed_folder"),
             tls=tls,
             enabled=table.flag("enabled", True),
+            auth=table.choice("auth", ("login", "xoauth2"), "login"),
         )
         table.close()
         return account

@@ -83,6 +83,9 @@ class _SettingsReader:
 
     def _value(self, table: Table, f: Field[Any]) -> Any:
         form = f.metadata["form"]
+        node = table.take(f.name)
+        if node is None or node.value == "":  # an empty value is the default, as in the sample file
+            return f.default
         if form == "choice":
             return table.choice(f.name, f.metadata["choices"], str(f.default))
         if form == "places":
@@ -100,11 +103,10 @@ class _SettingsReader:
 
     def _completed(self, settings: Settings) -> Settings:
         """Fill in what follows from other settings."""
-        if bool(settings.tls.certificate) != bool(settings.tls.key):
+        tls = self._root.node.mapping.get("tls")
+        if tls is not None and len({"certificate", "key"} & set(tls[1].mapping)) == 1:
             self._root.problems.add(
-                self._root.node.mapping["tls"][0],
-                "certificate và key phải đi cùng nhau",
-                "certificate and key belong together",
+                tls[0], "certificate và key phải đi cùng nhau", "certificate and key belong together"
             )
         data_dir, inspection, delivery = settings.data_dir, settings.inspection, settings.delivery
         return replace(
