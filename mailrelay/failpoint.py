@@ -22,9 +22,9 @@ NAMES = frozenset(
         "deliver.after-settle",
         "reply.after-commit",
         "spool.finish",
-        "writer.before-sync",
-        "writer.before-commit",
         "writer.after-commit",
+        "writer.before-commit",
+        "writer.before-sync",
     }
 )
 EXIT_STATUS = 77

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from mailrelay.cli.output import english, harmless, print_line, print_table, say
 from mailrelay.model.agency import Directory
 from mailrelay.model.calendar import format_date, format_moment
-from mailrelay.model.decision import Action
+from mailrelay.model.decision import Action, RecipientDecision
 from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.document import Document, MessageClass
 from mailrelay.model.entry import Book, EntryStatus, EventKind, RegisterEntry
-from mailrelay.model.finding import Verdict
+from mailrelay.model.finding import Finding, Verdict
 from mailrelay.model.message import MessageState
+from mailrelay.model.rule import Text
 from mailrelay.receipts import words
+from mailrelay.receipts.finding_words import FINDINGS
 from mailrelay.reports.trace import Life
 
 _STATES: Mapping[MessageState, tuple[str, str]] = {
@@ -36,16 +38,6 @@ _ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.RETURN: ("trả về người gửi", "return"),
     Action.REJECT: ("từ chối", "reject"),
 }
-_DISPATCHES: Mapping[DispatchState, tuple[str, str]] = {
-    DispatchState.QUEUED: ("chờ chuyển", "queued"),
-    DispatchState.SENDING: ("đang gửi", "sending"),
-    DispatchState.DELIVERED: ("đã vào hộp thư", "delivered"),
-    DispatchState.RELAYED: ("đã chuyển ra ngoài", "relayed"),
-    DispatchState.DEFERRED: ("tạm hoãn, sẽ gửi lại", "deferred"),
-    DispatchState.FAILED: ("không chuyển được", "failed"),
-    DispatchState.WITHDRAWN: ("đã rút", "withdrawn"),
-    DispatchState.HELD: ("tạm giữ", "held"),
-}
 _EVENTS: Mapping[EventKind, tuple[str, str]] = {
     EventKind.RECEIVED: ("tiếp nhận thư", "received"),
     EventKind.REFUSED: ("từ chối", "refused"),
@@ -64,21 +56,10 @@ _EVENTS: Mapping[EventKind, tuple[str, str]] = {
     EventKind.RECEIPT: ("gửi biên nhận", "receipt"),
     EventKind.CONFIGURED: ("đổi cấu hình", "configured"),
 }
-_STATUSES: Mapping[EntryStatus, tuple[str, str]] = {
-    EntryStatus.AWAITING: ("chờ chuyển đến", "awaiting delivery"),
-    EntryStatus.REGISTERED: ("đã vào sổ đi", "in the outgoing book"),
-    EntryStatus.ARRIVED: ("01 đã đến, chờ vào sổ", "01 arrived, not yet accepted"),
-    EntryStatus.RETURNED: ("02 trả lại", "02 returned"),
-    EntryStatus.ACCEPTED: ("03 đã tiếp nhận", "03 accepted"),
-    EntryStatus.ASSIGNED: ("04 đã phân công", "04 assigned"),
-    EntryStatus.IN_PROGRESS: ("05 đang xử lý", "05 in progress"),
-    EntryStatus.COMPLETED: ("06 hoàn thành", "06 completed"),
-    EntryStatus.RECALLED: ("13 thu hồi", "13 recalled"),
-    EntryStatus.RECALL_AGREED: ("15 đồng ý thu hồi", "15 recall agreed"),
-    EntryStatus.RECALL_REFUSED: ("16 từ chối thu hồi", "16 recall refused"),
-    EntryStatus.VOID: ("hủy", "void"),
-    EntryStatus.NOT_DELIVERED: ("không chuyển được", "not delivered"),
-}
+
+
+def spoken(text: Text) -> str:
+    return say(text.vi, text.en)
 
 
 def event_word(kind: EventKind) -> str:
@@ -86,11 +67,11 @@ def event_word(kind: EventKind) -> str:
 
 
 def status_word(status: EntryStatus) -> str:
-    return say(*_STATUSES[status])
+    return spoken(words.ENTRY_STATUSES[status])
 
 
 def dispatch_word(state: DispatchState) -> str:
-    return say(*_DISPATCHES[state])
+    return spoken(words.DISPATCH_STATES[state])
 
 
 def state_word(state: MessageState) -> str:
@@ -151,26 +132,35 @@ def _document(document: Document, warnings: tuple[str, ...]) -> None:
     )
     _pair(say("Trích yếu", "Summary"), document.summary)
     for warning in warnings:
-        _pair(say("Lưu ý", "Warning"), words.warning(warning, english=english()))
+        _pair(say("Lưu ý", "Warning"), spoken(words.WARNINGS[warning]))
 
 
 def _findings(life: Life) -> None:
-    spoken = [f for f in life.record.findings if f.verdict is not Verdict.NONE]
-    rows = [(f.check.value, f.verdict.value, f.subject, words.finding(f, english=english())) for f in spoken]
+    told = [f for f in life.record.findings if f.verdict is not Verdict.NONE]
+    rows = [(f.check.value, spoken(words.VERDICTS[f.verdict]), f.subject, _meaning(f)) for f in told]
     if rows:
         print_table(
             say("Kiểm tra", "Findings"), say("Mục|Kết quả|Của|Nghĩa là", "Check|Verdict|Of|Meaning").split("|"), rows
         )
 
 
+def _meaning(finding: Finding) -> str:
+    known = FINDINGS.get(finding.check, {}).get(finding.detail)
+    return spoken(known) if known else finding.detail
+
+
 def _decision(life: Life) -> None:
     decision = life.record.decision
     if decision is None:
         return
-    rows = []
+    alike: dict[tuple[Action, tuple[str, ...]], list[RecipientDecision]] = {}
     for judged in decision.recipients:
-        reasons = "; ".join((reason.en if english() else reason.vi) for reason in judged.reasons)
-        rows.append((judged.recipient, say(*_ACTIONS[judged.action]), ", ".join(judged.rules), reasons))
+        alike.setdefault((judged.action, judged.rules), []).append(judged)
+    rows = []
+    for (action, rules), group in alike.items():
+        reasons = "; ".join((reason.en if english() else reason.vi) for reason in group[0].reasons)
+        more = say(f" và {len(group) - 1} nơi khác", f" and {len(group) - 1} more") if len(group) > 1 else ""
+        rows.append((group[0].recipient + more, say(*_ACTIONS[action]), ", ".join(rules), reasons))
     print_table(
         say("Quyết định", "Decision"), say("Người nhận|Việc|Quy tắc|Lý do", "To|Action|Rules|Reasons").split("|"), rows
     )

@@ -39,10 +39,10 @@ def load(option: Path | None) -> Office:
 
 def read(settings: Settings, question: Callable[[Any], T]) -> T:
     """Answer a question from the store on a read-only connection; the daemon may be running or not."""
-    from mailrelay.store.engine import open_store
+    from mailrelay.store.engine import open_reader
 
     async def ask() -> T:
-        store = await open_store(settings.store.url, read_only=True)
+        store = await open_reader(settings.store.url)
         try:
             return await store.read(question)
         finally:

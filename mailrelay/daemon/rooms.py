@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from mailrelay.config.office import Office
 from mailrelay.config.secrets import Secrets
 from mailrelay.config.settings import Settings
-from mailrelay.delivery.backoff import SCHEDULE, Pace, Schedule
 from mailrelay.delivery.courier import Courier
-from mailrelay.delivery.mx import Answer, RecordKind
+from mailrelay.delivery.dkim import Signer, SigningKey
 from mailrelay.delivery.settings import DeliverySettings
 from mailrelay.inspection.dns import Resolver
 from mailrelay.inspection.examine import Inspector
@@ -24,13 +23,11 @@ from mailrelay.intake.smtp.limits import Limits
 from mailrelay.intake.smtp.replies import Wording
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import DispatchState
-from mailrelay.model.document import Urgency
 from mailrelay.model.envelope import Door
-from mailrelay.model.faults import ConfigFault
 from mailrelay.model.identity import MailId
 from mailrelay.pipeline.accept import Pipeline
 from mailrelay.pipeline.parts import Parts
-from mailrelay.receipts.seal import Sealer
+from mailrelay.receipts.seal import Sealer, open_sealer
 from mailrelay.schedule import Tick
 from mailrelay.spool import Spool
 from mailrelay.store import dispatches
@@ -50,7 +47,7 @@ async def open_parts(office: Snapshot, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(inspector.close)
     store = await open_store(settings.store.url)
     stack.push_async_callback(store.close)
-    courier = Courier(_delivery(settings), resolve=exchanger_records(resolver))
+    courier = Courier(_delivery(settings), resolver=resolver)
     stack.push_async_callback(courier.close)
     return Parts(
         office=office,
@@ -59,7 +56,7 @@ async def open_parts(office: Snapshot, stack: AsyncExitStack) -> Parts:
         inspector=inspector,
         courier=courier,
         sealer=build_sealer(settings),
-        schedule=schedule_of(settings),
+        signer=build_signer(settings),
         now=utc_now,
     )
 
@@ -105,40 +102,45 @@ def smtp_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> SmtpDoor:
 def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
     settings = office().settings
 
-    async def delivered_by_us(mail_id: str, owner: str) -> bool:
-        sendings = await parts.store.read(lambda tx: dispatches.of_mail(tx, MailId(mail_id)))
+    async def delivered_by_us(mail_id: MailId, owner: str) -> bool:
+        sendings = await parts.store.read(lambda tx: dispatches.of_mail(tx, mail_id))
         return any(s.recipient.address.lower() == owner.lower() for s in sendings)
 
     return ImapDoor(
         lambda: office().directory.imap_accounts,
-        read_secret=Secrets(settings.secrets_dir).read,
-        draft=parts.spool.draft,
-        accept=pipeline.accept,
-        store=parts.store,
-        directory=lambda: office().directory,
-        interval=settings.imap.poll_interval,
-        now=utc_now,
+        Secrets(settings.secrets_dir).read,
+        parts.spool.draft,
+        pipeline.accept,
+        parts.store,
+        lambda: office().directory,
+        settings.imap.poll_interval,
+        utc_now,
         delivered_by_us=delivered_by_us,
+        idle=settings.imap.idle,
+        size_limit=settings.limits.message_size,
     )
 
 
 def build_sealer(settings: Settings) -> Sealer:
-    """The receipts' seal by the configured key, else by one that is made once in the secrets folder."""
-    raise ConfigFault(())
+    """The receipts' seal by the configured key and certificate, else by a pair that is made once below the data folder."""
+    chosen = settings.receipts
+    if chosen.key is not None and chosen.certificate is not None:
+        key = Secrets(settings.secrets_dir).read(chosen.key).encode()
+        return Sealer.from_pem(key, chosen.certificate.read_bytes())
+    own = settings.data_dir / "seal"
+    return open_sealer(own / "key.pem", own / "certificate.pem", name=chosen.name, address=chosen.sender, now=utc_now())
 
 
-def schedule_of(settings: Settings) -> Schedule:
-    """Retry times: the province's for ordinary papers, the built-in denser ones for urgent papers."""
-    delivery = settings.delivery
-    ordinary = Pace(delivery.schedule[:-1], delivery.schedule[-1])
-    return Schedule(
-        {**SCHEDULE.paces, Urgency.NORMAL: ordinary},
-        {**SCHEDULE.warnings, Urgency.NORMAL: delivery.delayed_after},
-        delivery.give_up_days,
-    )
+def build_signer(settings: Settings) -> Signer | None:
+    """DKIM keys of the domain, RSA and Ed25519 as configured; None when there are none."""
+    chosen = settings.dkim
+    secrets = Secrets(settings.secrets_dir)
+    pairs = ((chosen.selector, chosen.rsa_key), (chosen.ed25519_selector, chosen.ed25519_key))
+    keys = [SigningKey.from_pem(selector, secrets.read(ref).encode()) for selector, ref in pairs if selector and ref]
+    return Signer(settings.domain, keys) if keys else None
 
 
-def ticks(office: Snapshot, parts: Parts) -> tuple[Tick, ...]:
+def ticks(parts: Parts, imap: ImapDoor) -> tuple[Tick, ...]:
     """Timed looks; nothing with a promise hangs on them."""
 
     async def queue_age() -> None:
@@ -146,24 +148,10 @@ def ticks(office: Snapshot, parts: Parts) -> tuple[Tick, ...]:
         waiting = sum(counts.get(state, 0) for state in (DispatchState.QUEUED, DispatchState.DEFERRED))
         log.info("queue", waiting=waiting, held=counts.get(DispatchState.HELD, 0))
 
-    return (Tick("queue-age", timedelta(minutes=15), queue_age),)
-
-
-def exchanger_records(resolver: Resolver) -> Callable[[str, RecordKind], Awaitable[Answer]]:
-    """Delivery's questions answered by the one cached resolver of the house."""
-
-    async def resolve(name: str, kind: RecordKind) -> Answer:
-        if kind == "MX":
-            found = await resolver.mx(name)
-            records, state = tuple(f"{preference} {host}." for preference, host in found.hosts), found.state
-        else:
-            hosts = await resolver.addresses(name)
-            records, state = tuple(a for a in hosts.addresses if (":" in a) == (kind == "AAAA")), hosts.state
-        if state == "temperror":
-            return Answer(fault=f"{kind} {name}: no answer")
-        return Answer(records)
-
-    return resolve
+    return (
+        Tick("queue-age", timedelta(minutes=15), queue_age),
+        Tick("imap", timedelta(seconds=30), imap.tick),
+    )
 
 
 def _listeners(settings: Settings) -> Iterator[Listener]:

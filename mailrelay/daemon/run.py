@@ -15,6 +15,7 @@ from mailrelay.config.office import Office
 from mailrelay.daemon import rooms
 from mailrelay.daemon.verbs import verbs
 from mailrelay.intake.control import ControlDoor
+from mailrelay.model.envelope import Door
 from mailrelay.model.identity import MailId
 from mailrelay.pipeline.accept import Pipeline
 from mailrelay.pipeline.deliver import Dispatcher
@@ -70,7 +71,7 @@ class Daemon:
         smtp = rooms.smtp_door(self.office, pipeline, parts)
         imap = rooms.imap_door(self.office, pipeline, parts)
         control = ControlDoor(self._office.settings.listen.control, verbs(desk))
-        schedule = build_schedule(rooms.ticks(self.office, parts))
+        schedule = build_schedule(rooms.ticks(parts, imap))
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(Dispatcher(parts).run(), name="deliver"),
@@ -86,7 +87,7 @@ class Daemon:
                 await self._stop.wait()
             finally:
                 log.info("stopping")
-                schedule.stop()
+                await schedule.stop()
                 await smtp.close(_DRAIN)
                 await imap.close()
                 await control.close()
@@ -123,10 +124,10 @@ async def _carry(pipeline: Pipeline, bells: Bells) -> None:
                 await bells.pending.wait()
 
 
-def _named(bound: Mapping[str, Sequence[tuple[str, int]]]) -> dict[str, str]:
+def _named(bound: Mapping[Door, Sequence[tuple[str, int]]]) -> dict[str, str]:
     """The first address of each door as "host:port"; IPv6 in brackets."""
     return {
-        str(door): f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        door.value: f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         for door, addresses in bound.items()
         for host, port in addresses[:1]
     }

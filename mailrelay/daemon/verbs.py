@@ -59,5 +59,3 @@ async def act_alone(office: Office, verb: str, request: Mapping[str, Any]) -> An
 
 def _sendings(sendings: tuple[Dispatch, ...]) -> dict[str, Any]:
     return {"dispatches": [dispatch_row(dispatch) for dispatch in sendings]}
-
-

@@ -12,8 +12,9 @@ from mailrelay.config.office import Office
 from mailrelay.delivery.queue import settlement
 from mailrelay.delivery.route import route
 from mailrelay.failpoint import failpoint
+from mailrelay.model.agency import Target, TargetKind
 from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome, Parcel, Result
-from mailrelay.model.document import MessageClass
+from mailrelay.model.document import MessageClass, Urgency
 from mailrelay.model.entry import Book, EntryStatus, EventKind, LogEvent
 from mailrelay.model.identity import MailId
 from mailrelay.model.message import MessageState
@@ -103,7 +104,8 @@ class Dispatcher:
             outcomes = tuple(_no_route(dispatch) for dispatch in consignment)
         else:
             failpoint("deliver.before-send")
-            outcomes = await parts.courier.deliver(self._parcel(record, consignment), target)
+            parcel = await self._signed(self._parcel(record, consignment), record, target)
+            outcomes = await parts.courier.deliver(parcel, target)
             failpoint("deliver.after-send")
         settled = tuple(zip(consignment, outcomes, strict=True))
         await parts.store.write(lambda tx: settle(tx, parts, record, settled))
@@ -127,6 +129,16 @@ class Dispatcher:
             envid=message.envelope.envid,
         )
 
+    async def _signed(self, parcel: Parcel, record: MailRecord, target: Target) -> Parcel:
+        """DKIM-sign our own notices, and what our officials send to another system. A mail never leaves unsigned by mistake:
+        a key that does not work is a fault, and the mail waits."""
+        signer = self._parts.signer
+        leaving = target.kind is TargetKind.SMTP and record.message.envelope.origin.is_authenticated
+        if signer is None or not (leaving or record.message_class is MessageClass.RECEIPT):
+            return parcel
+        field = await asyncio.to_thread(signer.sign, parcel.path, parcel.rendering)
+        return replace(parcel, rendering=replace(parcel.rendering, prefix=field + parcel.rendering.prefix))
+
     async def _forget_letter(self, record: MailRecord) -> None:
         """Delete the bytes of a letter after its final delivery, where the setting says so."""
         parts = self._parts
@@ -144,10 +156,14 @@ def settle(tx: Transaction, parts: Parts, record: MailRecord, settled: Sequence[
     """One transaction: states and attempts, log events, arrivals in the books, receipts, the state of the mail."""
     now = parts.now()
     office = parts.office()
+    chosen = office.settings.delivery
     mail_id = record.message.mail_id
     final: list[tuple[Dispatch, Outcome]] = []
     for dispatch, outcome in settled:
-        state, next_attempt_at, detail = settlement(dispatch, outcome, now, parts.schedule)
+        ordinary = dispatch.urgency is Urgency.NORMAL  # urgent papers keep the built-in denser tries
+        state, next_attempt_at, detail = settlement(
+            dispatch, outcome, now, chosen.schedule if ordinary else (), working_days=chosen.give_up_days
+        )
         dispatches.settle(
             tx, dispatch.dispatch_id, state, next_attempt_at=next_attempt_at, outcome=outcome, at=now, detail=detail
         )
@@ -157,7 +173,8 @@ def settle(tx: Transaction, parts: Parts, record: MailRecord, settled: Sequence[
     failed = [d.recipient.address for d, _ in final if d.state is DispatchState.FAILED]
     if record.message_class is MessageClass.DOCUMENT:
         _note_in_books(tx, record, office, arrived, failed, parts)
-    for receipt in drawer.on_settled(record, final, office.directory, now):
+    booked = [entry for entry in entries.of_mail(tx, mail_id) if entry.book is Book.INCOMING]
+    for receipt in drawer.on_settled(record, final, office.directory, now, entries=booked):
         receipts.insert(tx, receipt)
     close(tx, mail_id)
 

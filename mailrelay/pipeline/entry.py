@@ -49,7 +49,7 @@ def enter(tx: Transaction, judgement: Judgement, office: Office, now: datetime, 
         earlier = next(iter(live.values()))
         log.append(tx, LogEvent(now, EventKind.REPEATED, earlier, detail={"recipients": len(judgement.recipients)}))
         return Entered(earlier, repeated=True)
-    (messages.update if known else messages.insert)(tx, record)
+    (messages.update if known else messages.insert)(tx, judgement.kept)
     log.append(tx, _received(record, office.directory, now))
     entries = _books(tx, judgement, office.directory, now)
     sendings = _dispatches(judgement, fresh, office, now)
@@ -63,9 +63,7 @@ def enter(tx: Transaction, judgement: Judgement, office: Office, now: datetime, 
 
 def refuse(tx: Transaction, judgement: Judgement, directory: Directory, now: datetime, *, known: bool = False) -> None:
     """Note a refusal. Of a secret paper only time, sender, digest and reason are kept (Law 29/2018/QH14)."""
-    record = judgement.record
-    if judgement.secrecy is not Secrecy.NONE:
-        record = _contentless(record)
+    record = judgement.kept if judgement.secrecy is Secrecy.NONE else _contentless(judgement.record)
     (messages.update if known else messages.insert)(tx, record)
     decided = judgement.decision.recipients[0]
     detail = {"rules": list(decided.rules), "refusal": decided.refusal, "sha256": record.message.digest}

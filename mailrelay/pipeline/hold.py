@@ -91,7 +91,9 @@ class Desk:
             log.append(tx, LogEvent(now, EventKind.RETURNED, mail_id, actor=actor, detail=detail))
             record = messages.get(tx, mail_id)
             if record is not None:
-                for receipt in drawer.on_held_returned(record, held, reason.strip(), actor, now):
+                for receipt in drawer.on_held_returned(
+                    record, held, reason.strip(), actor, now, directory=self._directory()
+                ):
                     receipts.insert(tx, receipt)
             close(tx, mail_id)
             return dispatches.of_mail(tx, mail_id)

@@ -27,13 +27,20 @@ from mailrelay.policy.judge import judge
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A judged mail, not yet written anywhere. `recipients` are the final addresses, groups and aliases resolved."""
+    """A judged mail, not yet written anywhere. `recipients` are the final addresses, groups and aliases resolved.
+
+    `record` says everything, for the notices that go to the parties themselves; `kept` is what the log may keep.
+    """
 
     record: MailRecord
     content: Content
     recognition: Recognition
     recipients: tuple[Recipient, ...]
     secrecy: Secrecy
+
+    @property
+    def kept(self) -> MailRecord:
+        return discreet(self.record) if self.record.message_class is MessageClass.LETTER else self.record
 
     @property
     def decision(self) -> Decision:
@@ -73,8 +80,6 @@ def judge_findings(message: Message, findings: Findings, office: Office) -> Judg
         rendering=_rendering(message, findings, office),
         repeat_key=repeat_key(envelope, content, message.digest),
     )
-    if recognition.message_class is MessageClass.LETTER:
-        record = discreet(record)
     return Judgement(record, content, recognition, recipients, secrecy)
 
 

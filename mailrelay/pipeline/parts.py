@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailrelay.config.office import Office
-from mailrelay.delivery.backoff import Schedule
 from mailrelay.delivery.courier import Courier
+from mailrelay.delivery.dkim import Signer
 from mailrelay.inspection.examine import Inspector
 from mailrelay.receipts.seal import Sealer
 from mailrelay.spool import Spool
@@ -40,6 +40,6 @@ class Parts:
     inspector: Inspector
     courier: Courier
     sealer: Sealer
-    schedule: Schedule
+    signer: Signer | None  # DKIM; None while no key is configured
     now: Callable[[], datetime]
     bells: Bells = field(default_factory=Bells)

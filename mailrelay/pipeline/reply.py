@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 from mailrelay.failpoint import failpoint
 from mailrelay.model.dispatch import Dispatch, DispatchState
@@ -16,13 +17,14 @@ from mailrelay.model.record import MailRecord
 from mailrelay.pipeline.entry import destination_of
 from mailrelay.pipeline.parts import Parts
 from mailrelay.receipts.compose import compose
-from mailrelay.spool import Draft
+from mailrelay.spool import Draft, Spool
 from mailrelay.store import dispatches, log, messages, receipts
 from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log as telemetry
 
 _BATCH = 50
 _LOOK = 5.0
+_HEADER = 64 * 1024
 
 
 class Replier:
@@ -48,8 +50,8 @@ class Replier:
                 await self._issue(receipt)
             except Exception as fault:
                 telemetry.error("receipt-fault", receipt=receipt.receipt_id, fault=type(fault).__name__, exc_info=True)
-                failed = receipt.receipt_id
-                await self._parts.store.write(lambda tx, failed=failed: receipts.mark(tx, failed, ReceiptState.FAILED))
+                mark = partial(receipts.mark, receipt_id=receipt.receipt_id, state=ReceiptState.FAILED)
+                await self._parts.store.write(mark)
         return len(due)
 
     async def _issue(self, receipt: Receipt) -> None:
@@ -64,6 +66,10 @@ class Replier:
             notice_id=draft.mail_id,
             signed_at=now,
             seal=parts.sealer.seal,
+            original=await asyncio.to_thread(_header_of, parts.spool, receipt),
+            name=office.settings.receipts.name,
+            hostname=office.settings.hostname,
+            takes_answers=False,
         )
         draft.write(notice.raw)
         digest = draft.finish()
@@ -99,6 +105,17 @@ class Replier:
         receipts.mark(tx, receipt.receipt_id, ReceiptState.QUEUED, draft.mail_id)
         detail = {"kind": receipt.kind.value, "notice": draft.mail_id, "sha256": record.message.digest}
         log.append(tx, LogEvent(now, EventKind.RECEIPT, receipt.mail_id, detail=detail))
+
+
+def _header_of(spool: Spool, receipt: Receipt) -> bytes:
+    """The header of the mail that a report is about (RFC 3462 section 2), at most 64 KiB; nothing of a refused mail."""
+    try:
+        with spool.open(receipt.mail_id) as file:
+            start = file.read(_HEADER)
+    except OSError:
+        return b""
+    header, blank, _ = start.partition(b"\r\n\r\n")
+    return header + blank
 
 
 def _envelope(receipt: Receipt) -> Envelope:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
+from typing import cast
 
 import dns.exception
 import dns.flags
@@ -15,6 +16,8 @@ import dns.rdatatype
 import dns.rrset
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from mailrelay.delivery.dkim import Signer, SigningKey
 
 MINISTRY = "mic.example"
 CITIZEN = "thu-dien-tu.example"
@@ -29,8 +32,7 @@ class NameServer(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # some loops' transports do not inherit from it
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         try:
@@ -55,6 +57,12 @@ async def start_name_server(texts: Mapping[str, str]) -> tuple[asyncio.DatagramT
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(lambda: NameServer(texts), local_addr=("127.0.0.1", 0))
     return transport, transport.get_extra_info("sockname")[1]
+
+
+def dkim_signed(raw: bytes, key: rsa.RSAPrivateKey) -> bytes:
+    """The mail with the ministry's DKIM-Signature field on top (RFC 6376)."""
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return Signer(MINISTRY, [SigningKey.from_pem(SELECTOR, pem)]).sign(raw) + raw
 
 
 def ministry_records(key: rsa.RSAPrivateKey) -> dict[str, str]:

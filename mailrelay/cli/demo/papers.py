@@ -53,7 +53,7 @@ async def signed_pdf(lines: Sequence[str], identities: Sequence[Identity]) -> by
     """A PDF signed in turn by each identity: the person first, then the agency (Decree 30/2020 article 32)."""
     data = pdf(lines)
     for number, identity in enumerate(identities, 1):
-        signer = signers.SimpleSigner.load(str(identity.key), str(identity.certificate))
+        signer = signers.SimpleSigner.load(str(identity.key), str(identity.certificate))  # type: ignore[no-untyped-call]
         name = f"ChuKy{number}"
         metadata = signers.PdfSignatureMetadata(field_name=name, md_algorithm="sha256", reason="Phát hành văn bản")
         out = io.BytesIO()

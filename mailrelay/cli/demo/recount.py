@@ -41,15 +41,31 @@ def mails(maildir: Path) -> list[Path]:
 
 
 def compare(
-    sent: Sequence[Sent], lives: Sequence[Life | None], found: Mapping[str, set[str]]
+    sent: Sequence[Sent],
+    lives: Sequence[Life | None],
+    found: Mapping[str, set[str]],
+    owners: Mapping[str, str],
 ) -> tuple[dict[str, int], list[str]]:
     """Count outcomes and name every difference from what the scenario expects.
 
     `lost` counts accepted copies that lie in no mailbox although the scenario says that they must; `lives` give only the
-    classes. A copy where none may be is a problem too.
+    classes. `owners` maps an address to the one under which its mailbox was counted. A copy where none may be is a problem too.
     """
     counts = dict.fromkeys(
-        ("sent", "accepted", "document", "exchange", "letter", "delivered", "held", "returned", "rejected", "receipts", "lost"), 0
+        (
+            "sent",
+            "accepted",
+            "document",
+            "exchange",
+            "letter",
+            "delivered",
+            "held",
+            "returned",
+            "rejected",
+            "receipts",
+            "lost",
+        ),
+        0,
     )
     problems: list[str] = []
     for one, life in zip(sent, lives, strict=True):
@@ -68,9 +84,10 @@ def compare(
         counts[outcome] += 1
         if outcome != piece.expected:
             problems.append(f"{piece.title}: {outcome} ≠ {piece.expected} ({one.code} {one.reply})")
+        wanted = {owners.get(address, address) for address in piece.receivers}
         if piece.expected == "delivered" and accepted:
-            counts["lost"] += len(set(piece.receivers) - set(lying))
-        problems += [f"{piece.title}: nằm nhầm ở {address}" for address in set(lying) - set(piece.receivers)]
+            counts["lost"] += len(wanted - set(lying))
+        problems += [f"{piece.title}: nằm nhầm ở {address}" for address in set(lying) - wanted]
     return counts, problems
 
 

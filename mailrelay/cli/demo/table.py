@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -58,7 +57,7 @@ def _table(sent: Sequence[Sent], lives: Sequence[Life | None]) -> Table:
 def _row(one: Sent, life: Life | None) -> tuple[str, ...]:
     reply = str(one.code)
     if life is None:
-        return (one.piece.title, reply, "", say("từ chối", "refused"), "", "", "")
+        return (one.piece.title, reply, "", "", "", "", "")
     arrived = sum(d.state in (DispatchState.DELIVERED, DispatchState.RELAYED) for d in life.dispatches)
     incoming = [entry for entry in life.entries if entry.book.value == "incoming"]
     numbered = sum(entry.seq is not None for entry in incoming)
@@ -112,5 +111,3 @@ def invitation(listeners: Mapping[str, str], built: Stage, place: Path) -> None:
     print_line(say(f"  tài khoản     {built.example_login}", f"  login        {built.example_login}"))
     print_line(say(f"  mật khẩu      xem {built.password_file}", f"  password     see {built.password_file}"))
     print_line(say(f"  hộp thư       {place}/data/maildir", f"  mailboxes    {place}/data/maildir"))
-
-

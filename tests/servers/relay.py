@@ -1,0 +1,106 @@
+"""mailrelay itself as a child process with an office folder of its own: started, killed, started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import smtplib
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mailrelay.cli.demo import stage
+from tests.servers.maildir import letters
+from tests.servers.process import Child, wait_until
+
+COMMAND = (sys.executable, "-m", "mailrelay.cli.main")
+
+
+class Relay:
+    """`start` waits until the doors are open; `kill` is kill -9; `stop` is SIGTERM and the exit status."""
+
+    def __init__(self, folder: Path, *, name_server: int = 9, settings: str = "") -> None:
+        self.folder = folder
+        self.stage = stage.build(folder, name_server)
+        self._settings = folder / "mailrelay.toml"
+        if settings:
+            self.add_settings(settings)
+        self._listeners = folder / "data" / "listeners.json"
+        self._child: Child | None = None
+        self._trust = ssl.create_default_context(cafile=str(self.stage.authority))
+        self.log = folder / "service.log"
+
+    def add_settings(self, text: str) -> None:
+        """Append whole sections to mailrelay.toml."""
+        with self._settings.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    def start(self, failpoint: str = "", limit: float = 30.0) -> None:
+        self._listeners.unlink(missing_ok=True)
+        command = [*COMMAND, "serve", "--config", str(self.folder)]
+        self._child = Child(command, self.log, env={"MAILRELAY_FAILPOINT": failpoint})
+
+        def ready() -> bool:
+            if self.child.returncode is not None:
+                raise RuntimeError(f"mailrelay did not start: {self.child.output()[-3000:]}")
+            return self._listeners.exists()
+
+        wait_until(ready, "mailrelay's doors", limit)
+
+    @property
+    def child(self) -> Child:
+        assert self._child is not None
+        return self._child
+
+    def kill(self) -> None:
+        """kill -9 of the service; its workers die with it."""
+        self.child.kill()
+
+    def stop(self, limit: float = 30.0) -> int:
+        """SIGTERM and the exit status."""
+        if self.child.returncode is None:
+            os.kill(self.child.pid, signal.SIGTERM)
+        return self.child.wait(limit)
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+
+    def address(self, door: str) -> tuple[str, int]:
+        host, _, port = str(json.loads(self._listeners.read_text())[door]).rpartition(":")
+        return host.strip("[]"), int(port)
+
+    def client(self, login: str = "", timeout: float = 30.0) -> smtplib.SMTP:
+        """A connected client: on port 587 with STARTTLS and AUTH for a login, else on port 25."""
+        host, port = self.address("submission" if login else "mx")
+        client = smtplib.SMTP(host, port, timeout=timeout, local_hostname="may-tram.example")
+        if login:
+            client.starttls(context=self._trust)
+            client.login(login, self.stage.password)
+        return client
+
+    def command(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command of mailrelay on this office."""
+        return subprocess.run(
+            [*COMMAND, *arguments, "--config", str(self.folder)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """The JSON output of a command that must succeed."""
+        done = self.command(*arguments, "--json")
+        if done.returncode != 0:
+            raise RuntimeError(f"mailrelay {' '.join(arguments)}: {done.returncode} {done.stderr}")
+        return json.loads(done.stdout)
+
+    def mails(self, local: str) -> list[bytes]:
+        """The bytes of every mail in a mailbox, oldest first."""
+        return letters(self.folder / "data" / "maildir" / local)
