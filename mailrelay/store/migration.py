@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 def prepare_sqlite(path: Path) -> None:
     """Make or upgrade the file, then its triggers. Raises StoreFault; a failed upgrade leaves the file as it was."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
+    with suppress(FileExistsError):
         os.close(durable.create(path))
         durable.sync_folder(path.parent)
     connection = sqlite.connect(path, writing=True)
