@@ -145,6 +145,7 @@ class ImapAccount:
     failed_folder: str = ""
     tls: str = "implicit"  # implicit | starttls | none
     enabled: bool = True
+    auth: str = "login"  # login | xoauth2 (the secret is an access token)
 
 
 @dataclass(frozen=True)

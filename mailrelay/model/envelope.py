@@ -59,7 +59,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Sender ("" is the null reverse-path), recipients in order, origin, and the message-wide ESMTP parameters."""
+    """Sender ("" is the null reverse-path), recipients in order, origin, and the message-wide ESMTP parameters.
+
+    `cuts` are (start, end) offsets into the received bytes, ascending and disjoint, that must not be sent on: the Bcc fields
+    of a mail from a drop folder, where the header is all the envelope that there is (RFC 5322 section 3.6.3).
+    """
 
     sender: str
     recipients: tuple[Recipient, ...]
@@ -69,3 +73,4 @@ class Envelope:
     body: str = "7BIT"  # 7BIT | 8BITMIME | BINARYMIME
     smtputf8: bool = False
     requiretls: bool = False
+    cuts: tuple[tuple[int, int], ...] = ()

@@ -1,0 +1,1 @@
+"""The IMAP door: boxes on other servers that are polled. Knows the protocol; what a mail means is not its business."""
