@@ -11,6 +11,8 @@ from typing import Any
 
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.exchange import content_from_json, findings_from_json
+from mailrelay.inspection.jobs import Job
+from mailrelay.inspection.keyrings import keyrings
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.inspection.slugs import note
 from mailrelay.inspection.workers import Worker, WorkerLost
@@ -20,6 +22,7 @@ from mailrelay.model.message import Content, Message
 from mailrelay.telemetry import log
 
 _MOST_QUESTIONS = 40
+_MOST_JOBS = 3000
 
 
 class _StepFailed(Exception):
@@ -66,11 +69,14 @@ class _Examination:
         self._path = path
         self._directory = directory
         self._worker = inspector._large if message.size >= settings.large else inspector._small
+        self._heavy = inspector._large
         self._budget = settings.budget
         self._findings: list[Finding] = []
 
     async def run(self) -> Findings:
-        content = await self._read()
+        content, jobs = await self._read()
+        for job in jobs:
+            await self._look(job, content)
         return Findings(content, tuple(self._findings))
 
     async def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
@@ -95,22 +101,22 @@ class _Examination:
         finally:
             self._budget -= time.monotonic() - began
 
-    async def _read(self) -> Content:
+    async def _read(self) -> tuple[Content, list[Job]]:
         """Read the mail and verify its DKIM signatures; after a loss read the header alone, by a fresh worker."""
         for header_only in (False, True):
             try:
                 reply = await self._ask(self._worker, self._request(header_only=header_only))
                 content = content_from_json(reply.get("content"))
                 findings = findings_from_json(reply.get("findings"))
-                questions = _questions(reply)
+                questions, jobs = _questions(reply), _jobs(reply)
             except (WorkerLost, _StepFailed, ValueError) as fault:
                 self._lost(Check.STRUCTURE, "", fault)
             else:
                 self._findings += findings
                 if questions:
                     await self._verify(questions)
-                return content
-        return Content()
+                return content, jobs
+        return Content(), []
 
     def _request(self, *, header_only: bool) -> dict[str, Any]:
         return {
@@ -141,6 +147,30 @@ class _Examination:
         await asyncio.wait(tasks.values(), timeout=self._settings.dns_timeout)
         return {name: _answer(task) for name, task in tasks.items()}
 
+    async def _look(self, job: Job, content: Content) -> None:
+        """Have one file or signature block looked into, as long as this mail has time left."""
+        if self._budget <= 0:
+            self._findings.append(note(job.check, Verdict.TEMPERROR, "time-limit", job.name, part=job.part))
+            return
+        worker = self._heavy if job.kind == "pdf" else self._worker
+        request = {
+            "step": "look",
+            "path": str(self._path),
+            "job": job.as_json(),
+            "context": self._context(job, content),
+        }
+        try:
+            reply = await self._ask(worker, request)
+            self._findings += findings_from_json(reply.get("findings"))
+        except (WorkerLost, _StepFailed, ValueError) as fault:
+            self._lost(job.check, job.name, fault)
+
+    def _context(self, job: Job, content: Content) -> dict[str, Any]:
+        """What the check needs to know of the house."""
+        if job.kind == "openpgp":
+            return keyrings(self._settings.pgp_home, self._directory, content)
+        return {}
+
     def _lost(self, check: Check, subject: str, fault: Exception) -> None:
         """Note that a step gave nothing: the worker was lost over it, or the step failed inside it."""
         slug = "worker-killed" if isinstance(fault, WorkerLost) else "check-error"
@@ -154,6 +184,13 @@ def _questions(reply: Mapping[str, Any]) -> list[str]:
     if not isinstance(questions, list) or len(questions) > _MOST_QUESTIONS:
         raise ValueError("not a list of names")
     return [str(name)[:600] for name in questions]
+
+
+def _jobs(reply: Mapping[str, Any]) -> list[Job]:
+    jobs = reply.get("jobs")
+    if not isinstance(jobs, list) or len(jobs) > _MOST_JOBS:
+        raise ValueError("not a list of jobs")
+    return [Job.from_json(job) for job in jobs]
 
 
 def _answer(task: asyncio.Future[TxtAnswer]) -> dict[str, Any]:

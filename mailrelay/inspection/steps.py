@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mailrelay.inspection import content, filetypes, mime, names, structure
+from mailrelay.inspection import content, enveloped, filetypes, jobs, looks, mime, names, structure
 from mailrelay.inspection.authentication import signatures
 from mailrelay.inspection.authentication.domains import organisational_domain
 from mailrelay.inspection.exchange import content_to_json, finding_to_json
@@ -40,14 +40,16 @@ class Steps:
 
     def __init__(self, limits: Limits, setup: Mapping[str, Any]) -> None:
         self._limits = limits
+        self._setup = setup
         self._authserv_id = str(setup["authserv_id"])
         self._waiting: OrderedDict[str, _Unverified] = OrderedDict()
         filetypes.type_of(b"")  # load libmagic's tables before the memory bound is set
         organisational_domain("hoabinh.gov.vn")  # the same for the suffix list
 
     def carry_out(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out one request; its "step" is read or verify."""
-        return self._verify(request) if request["step"] == "verify" else self._read(request)
+        """Carry out one request; its "step" is read, verify or look."""
+        steps = {"read": self._read, "verify": self._verify, "look": self._look}
+        return steps[request["step"]](request)
 
     def _read(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Read a whole mail. The answer's "questions" are names of TXT records that the verify step wants."""
@@ -60,6 +62,7 @@ class Steps:
         for file in reading.files:
             findings += names.check(file.attachment.name, file.attachment.names, file.attachment.part)
             findings += filetypes.check(file)
+        findings += enveloped.check(tree, reading)
         questions: list[str] = []
         if unverified is not None:
             questions = unverified.questions()
@@ -71,6 +74,7 @@ class Steps:
             "content": content_to_json(reading.content),
             "findings": [finding_to_json(finding) for finding in findings],
             "questions": questions,
+            "jobs": [job.as_json() for job in jobs.of(tree, reading)],
         }
 
     def _prepare(self, source: Source, tree: mime.Tree, reading: content.Reading, at: float) -> _Unverified | None:
@@ -105,3 +109,10 @@ class Steps:
             for name, answer in request["answers"].items()
         }
         return {"findings": [finding_to_json(finding) for finding in unverified.verify(answers)]}
+
+    def _look(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Look into one file or signature block. Heavy libraries are loaded when the first of their kind comes."""
+        job = jobs.Job.from_json(request["job"])
+        with Source(Path(request["path"])) as source:
+            findings = looks.look(job, source, request.get("context") or {}, self._limits, self._setup)
+        return {"findings": [finding_to_json(finding) for finding in findings]}

@@ -1,0 +1,38 @@
+"""OpenPGP told by the form of a mail: encrypted, or signed in a way that is not verified. Pure."""
+
+from __future__ import annotations
+
+from mailrelay.inspection.content import Reading
+from mailrelay.inspection.mime import Part, Tree
+from mailrelay.inspection.slugs import note
+from mailrelay.model.finding import Check, Finding, Verdict
+
+_ENCRYPTED_TYPES = frozenset(("application/pgp-encrypted", "application/pgp"))
+
+
+def check(tree: Tree, reading: Reading) -> list[Finding]:
+    """Return at most one finding of each kind."""
+    found: list[Finding] = []
+    encrypted = next((part for part in tree.top.walk() if _is_encrypted(part)), None)
+    text = reading.content.text
+    if encrypted is not None or "-----BEGIN PGP MESSAGE-----" in text:
+        number = encrypted.number if encrypted is not None else "1"
+        found.append(note(Check.OPENPGP, Verdict.NEUTRAL, "encrypted", part=number))
+    malformed = next((part for part in tree.top.walk() if _is_half_signed(part)), None)
+    if malformed is not None:
+        found.append(note(Check.OPENPGP, Verdict.PERMERROR, "malformed-signature", part=malformed.number or "1"))
+    if "-----BEGIN PGP SIGNED MESSAGE-----" in text or "-----BEGIN PGP SIGNATURE-----" in text:
+        found.append(note(Check.OPENPGP, Verdict.NEUTRAL, "not-inspectable", reason="inline"))
+    return found
+
+
+def _is_encrypted(part: Part) -> bool:
+    protocol = part.type.get("protocol").strip().lower()
+    is_container = part.type.token == "multipart/encrypted" and protocol == "application/pgp-encrypted"
+    return is_container or part.type.token in _ENCRYPTED_TYPES
+
+
+def _is_half_signed(part: Part) -> bool:
+    """multipart/signed for OpenPGP that has not exactly its two parts."""
+    protocol = part.type.get("protocol").strip().lower()
+    return part.type.token == "multipart/signed" and protocol == "application/pgp-signature" and len(part.children) != 2

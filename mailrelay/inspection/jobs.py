@@ -1,0 +1,156 @@
+"""What is to be looked into beyond the first reading: one job for each signature block, PDF file, archive, office file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mailrelay.inspection import names
+from mailrelay.inspection.content import File, Reading
+from mailrelay.inspection.decoding import decoded, decoder
+from mailrelay.inspection.mime import Part, Tree
+from mailrelay.inspection.source import Source
+from mailrelay.model.finding import Check
+
+_KINDS = {
+    "openpgp": Check.OPENPGP,
+    "pdf": Check.PDF,
+    "archive": Check.ARCHIVE,
+    "office": Check.MACRO,
+}
+_PACKED = "zip rar 7z tar gz tgz bz2 tbz2 xz txz lzma zst cab lzh lha arj ace cpio z ar xar war ear"
+_PAPERS = (
+    "doc docx docm dot dotx dotm xls xlsx xlsm xlsb xlt xltx xltm xla xlam ppt pptx pptm pps ppsx ppsm pot potx potm rtf odt ods "
+    "odp vsd vsdx vsdm pub mpp xml mht mhtml slk"
+)
+_ARCHIVES = frozenset(_PACKED.split())
+_OFFICE = frozenset(_PAPERS.split())
+_ARCHIVE_TYPES = (
+    *(
+        "application/zip",
+        "application/x-zip",
+        "application/x-rar",
+        "application/vnd.rar",
+        "application/x-7z",
+        "application/x-tar",
+    ),
+    *("application/gzip", "application/x-gzip", "application/x-bzip2", "application/x-xz", "application/x-lzma"),
+    *("application/zstd", "application/x-zstd", "application/vnd.ms-cab", "application/x-lzh", "application/x-lha"),
+    *("application/x-arj", "application/x-cpio", "application/x-archive", "application/x-xar"),
+)
+_OFFICE_TYPES = (
+    *(
+        "application/msword",
+        "application/vnd.ms-",
+        "application/vnd.openxmlformats",
+        "application/vnd.oasis",
+        "application/cdfv2",
+    ),
+    *("application/x-ole", "text/rtf", "application/rtf", "application/encrypted"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`kind` chooses the check; the range and encoding tell where the file lies in the mail.
+
+    For a signature block `start` to `end` is the signed part with its header, `signature_start` to `signature_end` the block
+    (in `encoding`), and `whole` tells that the signed part is all that the mail shows.
+    """
+
+    kind: str
+    part: str
+    name: str
+    start: int
+    end: int
+    encoding: str = ""
+    type: str = ""
+    declared: str = ""
+    size: int = 0
+    whole: bool = False
+    signature_start: int = 0
+    signature_end: int = 0
+
+    @property
+    def check(self) -> Check:
+        return _KINDS[self.kind]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: object) -> Job:
+        """Raises ValueError on anything unexpected."""
+        if not isinstance(value, Mapping) or value.get("kind") not in _KINDS:
+            raise ValueError("not a job")
+        try:
+            return cls(**value)
+        except TypeError:
+            raise ValueError("not a job") from None
+
+    def blocks(self, source: Source) -> Iterator[bytes]:
+        """Yield the decoded file in blocks."""
+        return decoded(source.steps(self.start, self.end), decoder(self.encoding))
+
+
+def of(tree: Tree, reading: Reading) -> list[Job]:
+    """Return the jobs of one mail in the order of its parts."""
+    jobs = [_signed(part, whole=part is tree.top) for part in tree.top.walk() if _is_openpgp(part)]
+    for file in reading.files:
+        jobs += [_file(kind, file) for kind in _kinds(file)]
+    return jobs
+
+
+def _is_openpgp(part: Part) -> bool:
+    """multipart/signed by RFC 3156 with exactly the two parts it must have."""
+    if part.type.token != "multipart/signed" or len(part.children) != 2:
+        return False
+    protocol = part.type.get("protocol").strip().lower()
+    return protocol == "application/pgp-signature" or part.children[1].type.token == "application/pgp-signature"
+
+
+def _signed(part: Part, *, whole: bool) -> Job:
+    content, block = part.children
+    return Job(
+        kind="openpgp",
+        part=part.number or "1",
+        name="",
+        start=content.start,
+        end=content.end,
+        encoding=block.encoding,
+        whole=whole,
+        signature_start=block.body,
+        signature_end=block.end,
+    )
+
+
+def _file(kind: str, file: File) -> Job:
+    attachment, part = file.attachment, file.part
+    return Job(
+        kind,
+        attachment.part,
+        attachment.name,
+        part.body,
+        part.end,
+        part.encoding,
+        attachment.type,
+        attachment.declared,
+        attachment.size,
+    )
+
+
+def _kinds(file: File) -> list[str]:
+    """A file may be several things at once: an office document is a ZIP, a polyglot is what it claims and what it is."""
+    kind = file.attachment.type
+    extensions = {names.extension(name) for name in file.attachment.names}
+    found = []
+    if kind == "application/pdf" or b"%PDF-" in file.head[:1024] or ("pdf" in extensions and file.attachment.size):
+        found.append("pdf")
+    is_office = kind.startswith(_OFFICE_TYPES) or bool(extensions & _OFFICE)
+    if is_office:
+        found.append("office")
+    zipped = file.head.startswith(b"PK") or b"PK\x05\x06" in file.tail
+    if kind.startswith(_ARCHIVE_TYPES) or extensions & _ARCHIVES or (zipped and not is_office):
+        found.append("archive")
+    return found

@@ -1,0 +1,29 @@
+"""Which check looks into which job. In the worker only; each check's library is loaded with its first job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mailrelay.inspection.jobs import Job
+from mailrelay.inspection.limits import Limits
+from mailrelay.inspection.source import Source
+from mailrelay.model.finding import Finding
+
+Context = Mapping[str, Any]
+
+
+def look(job: Job, source: Source, context: Context, limits: Limits, setup: Context) -> list[Finding]:
+    """Carry out one job. `context` is what the parent added (keyrings), `setup` the worker's settings."""
+    return _LOOKS[job.kind](job, source, context, limits, setup)
+
+
+def _openpgp(job: Job, source: Source, context: Context, limits: Limits, setup: Context) -> list[Finding]:
+    from mailrelay.inspection import openpgp
+
+    return openpgp.verify(job, source, context, limits, str(setup["gpg"]))
+
+
+_LOOKS: dict[str, Callable[[Job, Source, Context, Limits, Context], list[Finding]]] = {
+    "openpgp": _openpgp,
+}
