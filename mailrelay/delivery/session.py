@@ -76,7 +76,7 @@ async def open_dialogue(place: Place, settings: DeliverySettings, contexts: Cont
 async def _open(place: Place, settings: DeliverySettings, contexts: Contexts) -> Dialogue:
     hop = Hop(f"{place.name}:{place.port}" if place.port else place.name)
     try:
-        wire = await connect(place.address, place.port, settings.times.connect.total_seconds())
+        wire = await connect(place.address, place.port, settings.times.connect.total_seconds(), settings.source)
     except (OSError, WireSlow) as fault:
         raise HopFault(Trouble.UNREACHABLE, getattr(fault, "strerror", None) or "", hop=hop) from fault
     hop = hop_of(place, wire)

@@ -27,6 +27,7 @@ class DeliverySettings:
     hostname: str = "localhost"
     own_names: frozenset[str] = frozenset()
     mx_port: int = 25
+    source: str = ""  # own IP address to send from; addresses of the other family are then not tried
     ca_file: str = ""  # certificates trusted for `tls: verify`; "" = those of the system
     connections: int = 64  # open at once, all destinations together
     connections_per_destination: int = 4

@@ -146,15 +146,16 @@ def _wake(waiter: asyncio.Future[None] | None) -> None:
         waiter.set_result(None)
 
 
-async def connect(address: str, port: int, seconds: float) -> Wire:
+async def connect(address: str, port: int, seconds: float, source: str = "") -> Wire:
     """Connect to an IP address or host name, or to a Unix socket when `address` is a path. Raises OSError or WireSlow."""
     loop = asyncio.get_running_loop()
+    own = (source, 0) if source else None
     try:
         async with asyncio.timeout(seconds):
             if "/" in address:
                 _, wire = await loop.create_unix_connection(Wire, address)
             else:
-                _, wire = await loop.create_connection(Wire, address, port, happy_eyeballs_delay=0.25)
+                _, wire = await loop.create_connection(Wire, address, port, happy_eyeballs_delay=0.25, local_addr=own)
     except TimeoutError:
         raise WireSlow from None
     return wire

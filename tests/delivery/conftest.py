@@ -67,6 +67,7 @@ class Peer:
     after_mails: int = 1000  # mails after which the connection is closed
     asks_anyway: bool = False  # 354 although no recipient was taken
     reads_data: bool = True
+    on_connect: Callable[[str], object] | None = None  # given the client's address
     # what was seen
     port: int = 0
     commands: list[str] = field(default_factory=list)
@@ -83,9 +84,11 @@ class Peer:
         self.connections += 1
         self.open_now += 1
         self.most_open = max(self.most_open, self.open_now)
+        if self.on_connect is not None:
+            self.on_connect(writer.get_extra_info("peername")[0])
         try:
             await self._session(reader, writer)
-        except (_Dropped, ConnectionError, asyncio.IncompleteReadError):
+        except (_Dropped, OSError, asyncio.IncompleteReadError):
             pass
         finally:
             self.open_now -= 1

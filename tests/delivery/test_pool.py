@@ -119,6 +119,15 @@ async def test_slow_destination_does_not_hold_the_others(serve, tuned, parcel) -
     await asyncio.gather(*held, return_exceptions=True)
 
 
+async def test_source_address(serve, tuned, parcel) -> None:
+    peer = await serve()
+    seen: list[str] = []
+    peer.on_connect = seen.append
+    assert await send(tuned(source="127.0.0.9"), parcel, peer) == [Result.RELAYED]
+    assert seen == ["127.0.0.9"]
+    assert await send(tuned(source="::1"), parcel, peer) == [Result.DEFERRED]
+
+
 async def test_in_place_needs_no_connection(courier, parcel) -> None:
     outcomes = await courier.deliver(parcel("a@x.vn", "b@x.vn"), Target(TargetKind.IN_PLACE))
     assert [(o.recipient, o.result) for o in outcomes] == [("a@x.vn", Result.DELIVERED), ("b@x.vn", Result.DELIVERED)]
