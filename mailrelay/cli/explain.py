@@ -7,6 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from mailrelay import telemetry
 from mailrelay.cli import life
 from mailrelay.cli.office import load
 from mailrelay.cli.output import fail, print_json, print_line, say
@@ -24,6 +25,7 @@ def explain(
     config: Path | None, file: Path, sender: str, recipients: list[str], login: str | None, *, as_json: bool
 ) -> int:
     """Exit 0 whatever the judgement is, 1 when the file cannot be read. With --login it is a submission, else port 25."""
+    telemetry.configure("error", as_json=False)
     office = load(config)
     try:
         raw = file.read_bytes()

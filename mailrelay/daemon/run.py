@@ -23,8 +23,7 @@ from mailrelay.pipeline.hold import Desk
 from mailrelay.pipeline.parts import Bells, Parts
 from mailrelay.pipeline.reply import Replier
 from mailrelay.schedule import build_schedule
-from mailrelay.spool import Spool
-from mailrelay.store import messages
+from mailrelay.store import dispatches, messages
 from mailrelay.store.engine import DataLock, Store
 from mailrelay.telemetry import log
 
@@ -61,7 +60,7 @@ class Daemon:
         with DataLock(settings.data_dir):
             async with AsyncExitStack() as stack:
                 parts = await rooms.open_parts(self.office, stack)
-                await _sweep(parts.spool, parts.store)
+                await _recover(parts)
                 await self._serve(parts, stack)
 
     async def _serve(self, parts: Parts, stack: AsyncExitStack) -> None:
@@ -103,16 +102,19 @@ class Daemon:
         self.ready.set()
 
 
-async def _sweep(spool: Spool, store: Store) -> None:
-    """At start: a file without a row was never promised to anybody, and goes."""
+async def _recover(parts: Parts) -> None:
+    """At start, under the data lock: a file without a row was never promised to anybody and goes; what a killed process was
+    sending is due again."""
     loop = asyncio.get_running_loop()
+    spool, store = parts.spool, parts.store
 
     def known(mail_ids: Sequence[MailId]) -> Collection[MailId]:
         return asyncio.run_coroutine_threadsafe(store.read(lambda tx: messages.known(tx, mail_ids)), loop).result()
 
     dropped = await asyncio.to_thread(spool.sweep, known)
-    if dropped:
-        log.info("swept", files=len(dropped))
+    resumed = await store.write(lambda tx: dispatches.end_leases(tx, parts.now()))
+    if dropped or resumed:
+        log.info("recovered", swept=len(dropped), resumed=resumed)
 
 
 async def _carry(pipeline: Pipeline, bells: Bells) -> None:

@@ -85,8 +85,10 @@ RETRY = (
     "UPDATE dispatch SET state = 'queued', next_attempt_at = :now"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','deferred','failed')"
 )
+END_LEASES = "UPDATE dispatch SET lease_until = :now WHERE state = 'sending' AND lease_until > :now"
 STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
-NEXT_WAITING = "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred')"
+# By urgency, so that the index that serves claims serves this look, too.
+NEXT_WAITING = "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred') AND urgency = :urgency"
 NEXT_EXPIRY = "SELECT min(lease_until) FROM dispatch WHERE state = 'sending'"
 COUNTS = "SELECT state, count(*) FROM dispatch GROUP BY state"
 
@@ -160,6 +162,14 @@ def claim(
     claimed = [_dispatch(row) for row in tx.rows(CLAIM[tx.engine], parameters)]
     claimed.sort(key=lambda d: (-_URGENCIES.index(d.urgency), d.next_attempt_at, d.dispatch_id))
     return tuple(claimed)
+
+
+def end_leases(tx: Transaction, now: datetime) -> int:
+    """Let every lease run out now; return how many there were.
+
+    For the start of a process that holds the data lock: whoever took those leases is dead.
+    """
+    return tx.execute(END_LEASES, {"now": microseconds(now)})
 
 
 def settle(
@@ -255,7 +265,8 @@ def listing(
 
 def next_due(tx: Transaction) -> datetime | None:
     """When a claim may find something again: the next attempt or the end of a lease, whichever comes first."""
-    moments = [found for sql in (NEXT_WAITING, NEXT_EXPIRY) if (found := tx.value(sql)) is not None]
+    waiting = [tx.value(NEXT_WAITING, {"urgency": urgency}) for urgency in range(len(_URGENCIES))]
+    moments = [found for found in (*waiting, tx.value(NEXT_EXPIRY)) if found is not None]
     return moment(min(moments)) if moments else None
 
 
