@@ -1,0 +1,1 @@
+"""The doors: SMTP, IMAP, and the command line's socket."""
