@@ -149,8 +149,9 @@ class _DirectoryReader:
         if password is not None and not login:
             table.problems.add(table.node, "có password mà không có login", "a password without a login")
         roles = table.choices("roles", tuple(Role))
-        if not roles:
-            table.take("roles", required=True)
+        written_roles = table.take("roles", required=True)
+        if written_roles is not None and not table.several("roles"):
+            table.problems.add(written_roles, "cần ít nhất một vai trò", "needs at least one role")
         written = table.read("deliver", forms.target, inherited.get(agency, deliver))
         box = Mailbox(
             address=address,

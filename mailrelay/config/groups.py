@@ -73,7 +73,7 @@ class _Expansion:
         role = table.choice("role", tuple(Role), "")
         left_out = table.choices("except", tuple(self._agencies))
         table.close()
-        if not ids and not levels:
+        if not {"agency", "level"} & set(table.node.mapping):
             self._problems.add(table.node, "cần “agency” hoặc “level”", "needs “agency” or “level”")
         for agency in self._agencies.values():
             if agency.agency_id not in left_out and (agency.agency_id in ids or agency.level in levels):

@@ -104,8 +104,11 @@ def read_yaml(path: Path, name: str, problems: Problems) -> Node | None:
         what = clipped(fault.problem or fault.context or "")
         problems.add(place, f"sai cú pháp YAML: {what}", f"YAML syntax: {what}")
     except yaml.YAMLError as fault:
-        what = clipped(fault)
-        problems.add(Position(name), f"sai cú pháp YAML: {what}", f"YAML syntax: {what}")
+        # A character that YAML does not allow; the C parser counts octets.
+        before = text.encode()[: getattr(fault, "position", 0)].decode("utf-8", "ignore")
+        place = Position(name, before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1)
+        what = clipped(getattr(fault, "reason", "") or fault)
+        problems.add(place, f"sai cú pháp YAML: {what}", f"YAML syntax: {what}")
     return None
 
 

@@ -68,9 +68,13 @@ class Problems:
 
 
 def suggestion(word: str, known: Iterable[str]) -> tuple[str, str]:
-    """The ends of two sentences that offer the nearest known word, or empty ones."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return (f" – có phải “{near[0]}”?", f" – did you mean “{near[0]}”?") if near else ("", "")
+    """The ends of two sentences that offer the nearest known word, or empty ones. Of addresses the local parts are compared."""
+    by_stem = {each.partition("@")[0]: each for each in known}
+    stem = word.partition("@")[0]
+    near = get_close_matches(stem, list(by_stem), n=1, cutoff=0.6)
+    near = near or [known for known in by_stem if len(stem) > 2 and known.startswith(stem)]
+    found = by_stem[near[0]] if near else ""
+    return (f" – có phải “{found}”?", f" – did you mean “{found}”?") if found else ("", "")
 
 
 def clipped(value: object, limit: int = 60) -> str:

@@ -55,7 +55,12 @@ class Rows:
 
     def boxes(self) -> dict[str, Mailbox]:
         """Mailboxes by address and alias."""
-        return {a: row.value for row in self.mailboxes for a in (*row.value.aliases, row.value.address) if a}
+        found: dict[str, Mailbox] = {}
+        for row in self.mailboxes:
+            for address in (row.value.address, *row.value.aliases):
+                found.setdefault(address, row.value)  # of two that claim an address the first has it
+        found.pop("", None)
+        return found
 
     def addresses(self) -> Iterator[tuple[str, Node]]:
         """Every address of the directory with its place, aliases and groups included."""

@@ -10,6 +10,7 @@ from mailrelay.config.marks import Node
 from mailrelay.config.problems import Problems, clipped, suggestion
 
 T = TypeVar("T")
+_LISTED = 12  # more choices than these are not listed in a message
 
 
 class Table:
@@ -60,9 +61,9 @@ class Table:
             return word
         near_vi, near_en = suggestion(word, choices)
         shown, known = clipped(word), ", ".join(choices)
-        self.problems.add(
-            node, f"không có “{shown}”{near_vi} (dùng: {known})", f"unknown “{shown}”{near_en} (use: {known})"
-        )
+        few = len(choices) <= _LISTED
+        use_vi, use_en = (f" (dùng: {known})", f" (use: {known})") if few else ("", "")
+        self.problems.add(node, f"không có “{shown}”{near_vi}{use_vi}", f"unknown “{shown}”{near_en}{use_en}")
         return None
 
     def values(self, key: str, form: Callable[[Node], T]) -> tuple[T, ...]:

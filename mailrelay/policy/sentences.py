@@ -8,6 +8,7 @@ from unicodedata import category, normalize
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _LENGTH = 80
+_READ = 4096  # characters of a name that are looked at
 _SHOWN = 3
 
 
@@ -18,7 +19,7 @@ def fill(sentence: str, words: Mapping[str, str]) -> str:
 
 def legible(text: str) -> str:
     """One printable line of at most 80 characters: control, invisible and direction characters are shown as a dot."""
-    shown = "".join("·" if category(letter)[0] == "C" else letter for letter in normalize("NFC", text[: 4 * _LENGTH]))
+    shown = "".join("·" if category(letter)[0] == "C" else letter for letter in normalize("NFC", text[:_READ]))
     line = " ".join(shown.split())
     return line if len(line) <= _LENGTH else f"{line[: _LENGTH // 2]}…{line[-_LENGTH // 3 :]}"
 

@@ -1,0 +1,86 @@
+"""All files together: the shipped office is good and quick to load; problems of all files come in one go."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from mailrelay.config import load_directory, load_office, secrets_of, write_sample_office
+from mailrelay.model.faults import ConfigFault
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Path:
+    """A configuration folder with the shipped files and a file for every secret."""
+    write_sample_office(tmp_path, {"domain": "hoabinh.gov.vn", "listen.mx": ["127.0.0.1:0"]})
+    for ref in secrets_of(load_directory(tmp_path)):
+        path = tmp_path / "secrets" / ref.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("$argon2id$v=19$m=1024,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAA\n")
+        path.chmod(0o600)
+    return tmp_path
+
+
+def problems_of(folder: Path) -> tuple[str, ...]:
+    with pytest.raises(ConfigFault) as fault:
+        load_office(folder)
+    return fault.value.problems
+
+
+def test_the_shipped_office_is_good_and_loads_within_a_second_of_cpu(office: Path) -> None:
+    started = time.process_time()
+    loaded = load_office(office)
+    assert time.process_time() - started < 1
+    assert len(loaded.directory.agencies) == 34
+    assert loaded.settings.domain == loaded.directory.domain
+    assert loaded.rulebook.tests
+
+
+def test_problems_of_all_files_come_sorted_together(office: Path) -> None:
+    for name, wrong in (
+        ("mailrelay.toml", "[listn]\n"),
+        ("mailboxes.yaml", "box: 1\n"),
+        ("policies/20-secrets.yaml", "rule: 1\n"),
+    ):
+        path = office / name
+        path.write_text(path.read_text("utf-8") + wrong, "utf-8")
+    problems = problems_of(office)
+    assert [line.partition(":")[0] for line in problems] == [
+        "mailboxes.yaml",
+        "mailrelay.toml",
+        "policies/20-secrets.yaml",
+    ]
+    assert all("không có khóa" in line for line in problems)
+
+
+def test_a_login_without_its_password_file_is_a_problem_at_the_login(office: Path) -> None:
+    (office / "secrets" / "logins" / "sotc").unlink()
+    (problem,) = problems_of(office)
+    line = 1 + (office / "mailboxes.yaml").read_text("utf-8").partition("login: sotc,")[0].count("\n")
+    assert problem.startswith(f"mailboxes.yaml:{line}:") and "file:logins/sotc: không có bí mật này" in problem
+
+
+def test_the_domain_must_be_one(office: Path) -> None:
+    path = office / "mailrelay.toml"
+    path.write_text(path.read_text("utf-8").replace("hoabinh.gov.vn", "phutho.gov.vn"), "utf-8")
+    (problem,) = problems_of(office)
+    assert "tên miền khác với mailrelay.toml (phutho.gov.vn)" in problem
+
+
+def test_replies_to_receipts_must_reach_a_box(office: Path) -> None:
+    path = office / "mailboxes.yaml"
+    path.write_text(path.read_text("utf-8").replace("address: bien-nhan@", "address: bien-ban@"), "utf-8")
+    (problem,) = problems_of(office)
+    assert (
+        problem.startswith("mailrelay.toml:") and "“bien-nhan@hoabinh.gov.vn” không có trong mailboxes.yaml" in problem
+    )
+
+
+def test_an_empty_folder_has_a_problem_for_each_file(tmp_path: Path) -> None:
+    assert [line.partition(":")[0] for line in problems_of(tmp_path)] == [
+        "mailboxes.yaml",
+        "mailrelay.toml",
+        "policies",
+    ]
