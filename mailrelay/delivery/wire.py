@@ -83,6 +83,17 @@ class Wire(asyncio.Protocol):
 
     async def read_line(self, seconds: float) -> bytes:
         """The next line without its line end. Lines that came before the connection was lost are still given."""
+        end = self._received.find(b"\n")
+        if end < 0:
+            end = await self._line_end(seconds)
+        line = bytes(self._received[:end]).removesuffix(b"\r")
+        del self._received[: end + 1]
+        if self._reading_paused and len(self._received) <= _MOST_WAITING and self._transport is not None:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return line
+
+    async def _line_end(self, seconds: float) -> int:
         try:
             async with asyncio.timeout(seconds):
                 while (end := self._received.find(b"\n")) < 0:
@@ -92,12 +103,7 @@ class Wire(asyncio.Protocol):
                     await self._reader
         except TimeoutError:
             raise WireSlow from None
-        line = bytes(self._received[:end]).removesuffix(b"\r")
-        del self._received[: end + 1]
-        if self._reading_paused and len(self._received) <= _MOST_WAITING and self._transport is not None:
-            self._reading_paused = False
-            self._transport.resume_reading()
-        return line
+        return end
 
     async def write(self, data: bytes, seconds: float) -> None:
         """Hand over bytes and wait until the peer keeps up. Raises WireLost when the connection is known to be gone."""
