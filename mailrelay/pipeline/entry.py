@@ -51,7 +51,7 @@ def enter(tx: Transaction, judgement: Judgement, office: Office, now: datetime, 
         return Entered(earlier, repeated=True)
     (messages.update if known else messages.insert)(tx, judgement.kept)
     log.append(tx, _received(record, office.directory, now))
-    entries = _books(tx, judgement, office.directory, now)
+    entries = _books(tx, judgement, fresh, office.directory, now)
     sendings = _dispatches(judgement, fresh, office, now)
     dispatches.insert(tx, sendings)
     if not sendings:
@@ -103,12 +103,16 @@ def _received(record: MailRecord, directory: Directory, now: datetime) -> LogEve
     )
 
 
-def _books(tx: Transaction, judgement: Judgement, directory: Directory, now: datetime) -> tuple[RegisterEntry, ...]:
+def _books(
+    tx: Transaction, judgement: Judgement, recipients: Sequence[Recipient], directory: Directory, now: datetime
+) -> tuple[RegisterEntry, ...]:
     """Sổ đi of the issuer and sổ đến of every receiving agency, for documents that go on or wait."""
     recognition, record = judgement.recognition, judgement.record
     if recognition.message_class is not MessageClass.DOCUMENT or recognition.document is None:
         return ()
-    receivers = [r.recipient for r in judgement.decision.recipients if r.action in (Action.RELAY, Action.HOLD)]
+    fresh = {r.address for r in recipients}
+    going = [r.recipient for r in judgement.decision.recipients if r.action in (Action.RELAY, Action.HOLD)]
+    receivers = [address for address in going if address in fresh]
     if not receivers:
         return ()
     document, mail_id = recognition.document, record.message.mail_id

@@ -65,7 +65,8 @@ def judge_findings(message: Message, findings: Findings, office: Office) -> Judg
     recipients = expand(envelope.recipients, office.directory)
     addresses = [recipient.address for recipient in recipients]
     decision = judge(office.rulebook, office.directory, envelope, addresses, findings, recognition)
-    decision = enforceable(decision, envelope)
+    if secrecy is Secrecy.NONE:  # a secret paper is refused whoever sends it: it must never lie in our spool
+        decision = enforceable(decision, envelope)
     record = MailRecord(
         message=message,
         state=_state(decision),
@@ -102,9 +103,10 @@ def enforceable(decision: Decision, envelope: Envelope) -> Decision:
     in the session if it concerns all recipients, and held for a person if it concerns some.
     """
     actions = {r.action for r in decision.recipients}
-    if actions <= {Action.RELAY, Action.HOLD} or actions == {Action.REJECT}:
+    drop_folder = envelope.origin.door is Door.IMAP and envelope.origin.is_authenticated  # nobody hears a 5xx there
+    if actions <= {Action.RELAY, Action.HOLD} or (actions == {Action.REJECT} and not drop_folder):
         return decision
-    if envelope.origin.is_authenticated or envelope.origin.door is Door.IMAP:
+    if envelope.origin.is_authenticated or envelope.origin.in_place:
         mapping = {Action.REJECT: Action.RETURN}
     elif actions <= {Action.RETURN, Action.REJECT}:
         mapping = {Action.RETURN: Action.REJECT}

@@ -37,6 +37,11 @@ def test_a_login_refused_for_some_gets_a_notice_for_those() -> None:
     assert _enforced(CLERK, Action.REJECT, Action.REJECT) == [Action.REJECT, Action.REJECT]
 
 
+def test_in_a_drop_folder_a_refusal_is_a_notice() -> None:
+    drop = Origin(Door.IMAP, login="sotc", account="sotc")
+    assert _enforced(drop, Action.REJECT, Action.REJECT) == [Action.RETURN, Action.RETURN]
+
+
 def test_a_stranger_never_gets_a_mail_from_us() -> None:
     assert _enforced(STRANGER, Action.RETURN) == [Action.REJECT]
     assert _enforced(STRANGER, Action.RETURN, Action.REJECT) == [Action.REJECT, Action.REJECT]
