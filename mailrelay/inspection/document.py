@@ -64,7 +64,7 @@ def recognise(content: Content, envelope: Envelope, directory: Directory, receiv
     standing = standing_of(content, envelope, directory)
     candidates = _candidates(reading, known)
     own = next(iter(candidates), None)
-    answers = own_code.answered(reading.subject, reading.text, own.code if own else None)
+    answers = own_code.answered(reading.subject, reading.page, own.code if own else None)
     document_type, type_evidence = find_type(reading, own, standing.tag_type)
     files = [file for file in content.attachments[:FILES] if not _is_signature(file)]
     message_class = _class(reading, standing, candidates, document_type, bool(content.attachments), answers is not None)
@@ -73,7 +73,7 @@ def recognise(content: Content, envelope: Envelope, directory: Directory, receiv
     # A person's mail about a paper, without the paper: the number is cited, not sent.
     cited = own.code if own and own.code.number and message_class is MessageClass.EXCHANGE else None
     numbered = own if own and own.code.number and cited is None else None
-    issuer = find_issuer(numbered.code if numbered else None, standing, directory, reading.text)
+    issuer = find_issuer(numbered.code if numbered else None, standing, directory, reading.page)
     particulars = Particulars(reading, numbered, document_type, issuer, [type_evidence] if type_evidence else [])
     document = particulars.document(answers.code if answers else cited, within_agency=standing.within_agency)
     warnings = [
@@ -91,7 +91,7 @@ def _candidates(reading: Reading, known: Known) -> tuple[OwnCode, ...]:
     """The numbers that may be the paper's own, the surest first."""
     found = [
         own_code.from_fields(reading.fields),
-        own_code.from_number_line(reading.lines),
+        own_code.from_number_line(reading.page),
         own_code.from_subject(reading.subject, known),
         *own_code.from_names(reading.names, known),
     ]

@@ -16,7 +16,7 @@ class _Plain(dict[int, str]):
 
     def __missing__(self, point: int) -> str:
         bare = unicodedata.normalize("NFD", chr(point).casefold())[:1]
-        folded = "" if unicodedata.combining(bare) else {"đ": "d", "ð": "d"}.get(bare, bare)
+        folded = {"đ": "d", "ð": "d"}.get(bare, bare)
         self[point] = folded
         return folded
 
@@ -40,14 +40,15 @@ _LOOKALIKES = str.maketrans(
 )
 
 
+_STRAY = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # marks that no letter took up
+
+
 def clean(text: str) -> str:
     """Return `text` in NFC with one kind of hyphen, slash and space, and no invisible or stray combining characters."""
     if text.isascii():
         return text.replace("\t", " ")
     composed = unicodedata.normalize("NFC", text).translate(_LOOKALIKES)
-    if any("\u0300" <= letter <= "\u036f" for letter in composed):
-        composed = "".join(letter for letter in composed if not unicodedata.combining(letter))
-    return composed
+    return _STRAY.sub("", composed)
 
 
 # Bodies whose symbol ends a notation and that no provincial directory lists.

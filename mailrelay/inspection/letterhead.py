@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from mailrelay.inspection.document_types import clean, first_name_in, plain
+from mailrelay.inspection.document_types import by_name, clean, plain
 from mailrelay.model.document import Signatory
 
 HEAD = 8192  # characters of a mail's text that are looked at from the front
@@ -22,7 +22,9 @@ _SHORT_DATE = re.compile(r"ngay ?(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d\d)(?!\d)
 _DATES = (_WORDS_DATE, _FIGURES_DATE, _ISO_DATE, _SHORT_DATE)
 
 _PLACE = re.compile(r"(?:^|\s)(?P<place>[^\W\d_][\w .'-]{1,40}), ?(?=ngày ?[\d.…_ ])")
+_CITATION = re.compile(r"(?:can cu|theo|thuc hien|ke tu|tu|den|vao)\b")
 _ABOUT = re.compile(r"(?<!\w)(?:V/v:?|V/V:?|v/v:?|Về việc:?|về việc:?|VỀ VIỆC:?|Trích yếu:|trích yếu:)\s*")
+_QUOTE_STARTS = tuple("-vo_ftn")  # the first letters of what _QUOTED matches
 _QUOTED = re.compile(
     r"^(?:-{2,} ?(?:original message|forwarded message|thu goc|tin nhan da chuyen tiep)|(?:vao|on) .{1,120}(?:da viet|wrote) ?:?$"
     r"|_{20,}$|(?:from|tu|nguoi gui) ?: .{0,80}@)"
@@ -39,16 +41,36 @@ class DatedOn:
     text: str
 
 
-def own_text(text: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The author's own text, cleaned and bounded, by lines: as it stands and in plain letters at the same offsets."""
+
+    lines: tuple[str, ...]
+    plain: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def plain_text(self) -> str:
+        return "\n".join(self.plain)
+
+
+def own_page(text: str) -> Page:
     """Return what the author wrote: the cleaned head and tail of the text, without quoted lines and quoted mails."""
-    kept: list[str] = []
     bounded = text if len(text) <= HEAD + TAIL else text[:HEAD] + "\n" + text[-TAIL:]
-    for line in clean(bounded).splitlines():
-        if _QUOTED.match(plain(line.strip()[:200])):
+    cleaned = clean(bounded).replace("\r", "")
+    lines: list[str] = []
+    folded: list[str] = []
+    for line, low in zip(cleaned.split("\n"), plain(cleaned).split("\n"), strict=False):
+        begin = low[:200].lstrip()
+        if begin[:1] in _QUOTE_STARTS and _QUOTED.match(begin.rstrip()):
             break
-        if not line.lstrip().startswith(">"):
-            kept.append(line.rstrip())
-    return "\n".join(kept)
+        if not begin.startswith(">"):
+            lines.append(line)
+            folded.append(low)
+    return Page(tuple(lines), tuple(folded))
 
 
 def find_date(text: str, *, iso: bool = False) -> DatedOn | None:
@@ -56,9 +78,9 @@ def find_date(text: str, *, iso: bool = False) -> DatedOn | None:
     return next(iter(find_dates(text, iso=iso)), None)
 
 
-def find_dates(text: str, *, iso: bool = False) -> tuple[DatedOn, ...]:
-    """Return the dates in cleaned text in order of appearance."""
-    folded = plain(text)
+def find_dates(text: str, *, iso: bool = False, folded: str = "") -> tuple[DatedOn, ...]:
+    """Return the dates in cleaned text in order of appearance; `folded` is its plain form where that is known already."""
+    folded = folded or plain(text)
     shapes = _DATES if iso else (_WORDS_DATE, _FIGURES_DATE, _SHORT_DATE)
     found = (match for shape in shapes for match in shape.finditer(folded))
     dates = (DatedOn(_day(m), m.start(), m.end(), text[m.start() : m.end()]) for m in found)
@@ -80,11 +102,11 @@ class PlaceAndDate:
     text: str
 
 
-def place_and_date(lines: Sequence[str]) -> PlaceAndDate | None:
+def place_and_date(page: Page) -> PlaceAndDate | None:
     """Return place and date from the line "Hòa Bình, ngày 28 tháng 10 năm 2013" among the first lines."""
-    for line in lines[:60]:
-        found = _PLACE.search(line[:300])
-        if found and not re.match(r"(?:can cu|theo|thuc hien|ke tu|tu|den|vao)\b", plain(line.strip())):
+    for line, low in zip(page.lines[:60], page.plain, strict=False):
+        found = _PLACE.search(line[:300]) if "ngay" in low else None
+        if found and not _CITATION.match(low.strip()):
             place = re.split(r"\s{2,}", found["place"])[-1].strip(" .-'")
             return PlaceAndDate(place, find_date(line[found.end() : 300]), line.strip()[:120])
     return None
@@ -96,16 +118,12 @@ def about(text: str) -> str:
     return text[found.end() :].strip(" .-:;\"'") if found else ""
 
 
-def title_and_summary(lines: Sequence[str]) -> tuple[str, str]:
+def title_and_summary(page: Page) -> tuple[str, str]:
     """Return the abbreviation of the type whose name stands alone on a line in capitals, and the abstract below it."""
-    for index, line in enumerate(lines[:80]):
+    for index, line in enumerate(page.lines[:80]):
         title = line.strip()
-        if not 4 <= len(title) <= 40 or not title.isupper():
-            continue
-        named = first_name_in(plain(title))
-        if named is None or named[1] != 0 or len(named[0].name) != len(title):
-            continue
-        return named[0].abbreviation, _paragraph(lines[index + 1 :])
+        if 4 <= len(title) <= 40 and title.isupper() and (named := by_name(page.plain[index].strip())):
+            return named.abbreviation, _paragraph(page.lines[index + 1 :])
     return "", ""
 
 
@@ -134,16 +152,19 @@ _POSITION = re.compile(
 _FULL_NAME = re.compile(r"^(?:(?:TS|ThS|PGS|GS|BS|KS|Dr)\.? ?)*(?P<name>[^\W\d_]+(?: [^\W\d_]+){1,5})$")
 
 
-def signatory(lines: Sequence[str]) -> Signatory | None:
+def signatory(page: Page) -> Signatory | None:
     """Return who signed, from the last block of authority, position in capitals and full name."""
+    lines = page.lines
     for index in range(len(lines) - 1, -1, -1):
         line = lines[index].strip()
-        if not 4 <= len(line) <= 90 or not line.isupper() or not _POSITION.match(plain(line)):
+        if not 4 <= len(line) <= 90 or not line.isupper():
             continue
-        name = _name_below(lines[index + 1 : index + 12])
-        if name:
+        if _POSITION.match(page.plain[index].strip()) and (name := _name_below(lines[index + 1 : index + 12])):
             return Signatory(name, position=line, authority=_authority_above(lines[max(0, index - 3) : index]))
-    return _authority_with_position(lines)
+        found = _AUTHORITY.match(lines[index])  # "KT. GIÁM ĐỐC": authority and office on one line
+        if found and _POSITION.match(plain(found["who"])) and (name := _name_below(lines[index + 1 : index + 12])):
+            return Signatory(name, position=found["who"].strip(), authority=f"{found['authority']}.")
+    return None
 
 
 def _name_below(lines: Sequence[str]) -> str:
@@ -163,23 +184,15 @@ def _authority_above(lines: Sequence[str]) -> str:
     return ""
 
 
-def _authority_with_position(lines: Sequence[str]) -> Signatory | None:
-    """ "KT. GIÁM ĐỐC" and "TL. CHỦ TỊCH" hold authority and the represented office on one line."""
-    for index in range(len(lines) - 1, -1, -1):
-        found = _AUTHORITY.match(lines[index])
-        if found and _POSITION.match(plain(found["who"])) and (name := _name_below(lines[index + 1 : index + 12])):
-            return Signatory(name, position=found["who"].strip(), authority=f"{found['authority']}.")
-    return None
-
-
-def distribution(lines: Sequence[str]) -> tuple[str, ...]:
+def distribution(page: Page) -> tuple[str, ...]:
     """Return the entries of Nơi nhận without purposes in brackets; "Như trên" gives the addressees, "Lưu" is left out."""
-    start = next((i for i, line in enumerate(lines) if re.match(r"\W{0,4}noi nhan ?:?", plain(line[:40]))), None)
+    start = next((i for i, low in enumerate(page.plain) if "noi nhan" in low[:40] and _TO_PLACES.match(low)), None)
     if start is None:
         return ()
     entries: list[str] = []
-    first = re.sub(r"^\W{0,4}\w+ \w+ ?:?", "", lines[start]).strip()
-    for line in ([first] if first else []) + list(lines[start + 1 : start + 61]):
+    heading = _TO_PLACES.match(page.plain[start])
+    first = page.lines[start][heading.end() :].strip() if heading else ""
+    for line in ([first] if first else []) + list(page.lines[start + 1 : start + 61]):
         text = line.strip()
         if not text.startswith(("-", "+", "•", "*")) and text != first:
             break
@@ -187,18 +200,18 @@ def distribution(lines: Sequence[str]) -> tuple[str, ...]:
         folded = plain(entry)
         if folded.startswith("luu"):
             break
-        entries += addressees(lines) if folded.startswith("nhu tren") else [entry] if entry else []
+        entries += addressees(page) if folded.startswith("nhu tren") else [entry] if entry else []
     return tuple(entry[:200] for entry in entries)
 
 
-def addressees(lines: Sequence[str]) -> list[str]:
+def addressees(page: Page) -> list[str]:
     """Return the names after "Kính gửi:"."""
-    for index, line in enumerate(lines):
-        found = re.match(r"\W{0,4}kinh gui ?: ?", plain(line[:40]))
+    for index, low in enumerate(page.plain):
+        found = _DEAR.match(low) if "kinh gui" in low[:40] else None
         if found is None:
             continue
-        names = [line[found.end() :]]
-        for below in lines[index + 1 : index + 41]:
+        names = [page.lines[index][found.end() :]]
+        for below in page.lines[index + 1 : index + 41]:
             if not below.strip().startswith(("-", "+", "•")):
                 break
             names.append(below)
@@ -207,16 +220,18 @@ def addressees(lines: Sequence[str]) -> list[str]:
     return []
 
 
+_TO_PLACES = re.compile(r"\W{0,4}noi nhan ?:?")
+_DEAR = re.compile(r"\W{0,4}kinh gui ?: ?")
 _DUE = re.compile(
     r"(?:han (?:tra loi|xu ly|gui|nop|bao cao|chot)|thoi han(?: [a-z ]{1,30})?|han|truoc|cham nhat(?: la)?|khong qua|xong truoc)"
     r" ?:? ?(?:(?:vao |la |het |den |truoc )*(?:\d{1,2} ?(?:h|gio|:) ?\d{0,2},? ?(?:phut,? ?)?)?)(?:ngay ?)?$"
 )
 
 
-def due_on(text: str) -> DatedOn | None:
+def due_on(text: str, folded: str = "") -> DatedOn | None:
     """Return the date before which something is asked for ("trước ngày 15/11/2013", "Hạn trả lời: 15/11/2013")."""
-    for dated in find_dates(text):
-        start = dated.start
-        if dated.day is not None and _DUE.search(plain(text[max(0, start - 60) : start])):
+    folded = folded or plain(text)
+    for dated in find_dates(text, folded=folded):
+        if dated.day is not None and _DUE.search(folded[max(0, dated.start - 60) : dated.start]):
             return dated
     return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mailrelay.inspection.document_types import clean, plain
+from mailrelay.inspection.letterhead import Page
 from mailrelay.model.document import Secrecy, Urgency
 from mailrelay.model.message import Content
 
@@ -38,7 +39,9 @@ _FREE_URGENCY = re.compile(
 _NOT_AFTER = {"truong", "cap", "nguyen", "khoan", "thiet", "cau", "hoang", "hiem", "gia", "gio", "dac"}
 _NUMBER_OR_MARK_AFTER = r"(?= ?(?:[-:;|)\].!]|$|\d|S[ỐO]\b|V/v|v/v|V/V|\[))"
 _FREE_SECRECY = re.compile(rf"(?:^|[-:;|(] ?)(?P<mark>(?:TUYỆT |TỐI )?MẬT|TUYET MAT|TOI MAT){_NUMBER_OR_MARK_AFTER}")
+_URGENCY_LINE = re.compile(r"(?:do|muc do) khan ?: ?(?P<level>[a-z ]+)$")
 _SECRECY_LINE = re.compile(r"(?:dau chi )?(?:do|muc do|muc) mat ?: ?(?P<level>[a-z ]{2,20})$")
+_MARK_WORD = re.compile("m[aậ]t", re.IGNORECASE)
 _EDGES = "*_[]()<>{}|\"'“”.:- \t>"
 
 
@@ -127,10 +130,11 @@ def _urgency_line(lines: Iterable[str]) -> UrgencyMark | None:
         mark = line.strip(_EDGES)
         if 4 <= len(mark) <= 30 and mark.isupper() and not mark.isascii() and (urgency := _urgency_of(mark)):
             return UrgencyMark(urgency, "body", mark, 80)
-        if len(mark) <= 40 and (found := re.match(r"(?:do|muc do) khan ?: ?([a-z ]+)$", plain(mark))):
-            urgency = _URGENCY_WORDS.get(found.group(1).strip())
-            if urgency:
-                return UrgencyMark(urgency, "body", mark, 85)
+        if len(mark) > 40 or ":" not in mark or "h" not in mark.lower():
+            continue
+        found = _URGENCY_LINE.match(plain(mark))
+        if found and (urgency := _URGENCY_WORDS.get(found["level"].strip())):
+            return UrgencyMark(urgency, "body", mark, 85)
     return None
 
 
@@ -154,8 +158,16 @@ def secrecy_mark(content: Content) -> Secrecy:
     marks = [_secrecy_of_title(clean(content.subject))]
     marks += [_secrecy_of_title(clean(file.name[:300]).replace("_", " ")) for file in content.attachments[:200]]
     marks += [_secrecy_field(name, value) for name, value in content.fields]
-    marks += [_secrecy_of_line(line) for line in clean(content.text).splitlines() if "m" in line or "M" in line]
+    marks += [_secrecy_of_line(line) for line in _lines_with_mark(clean(content.text))]
     return max(marks, key=_SECRECY_RANK.__getitem__)
+
+
+def _lines_with_mark(text: str) -> Iterator[str]:
+    """The short lines that hold the word at all: running text is passed over quickly."""
+    for found in _MARK_WORD.finditer(text):
+        start, end = text.rfind("\n", 0, found.start()) + 1, text.find("\n", found.end())
+        if (end if end >= 0 else len(text)) - start <= 120:
+            yield text[start : end if end >= 0 else None]
 
 
 def _secrecy_of_title(title: str) -> Secrecy:
@@ -193,7 +205,7 @@ _PAPER = re.compile(
 _NO_PAPER = re.compile(r"(?:khong|khoi|chua|thay)(?: the)? (?:phai |can )?(?:gui )?(?:kem )?(?:theo )?$")
 
 
-def paper_follows(subject: Subject, fields: Iterable[tuple[str, str]], text: str) -> str | None:
+def paper_follows(subject: Subject, fields: Iterable[tuple[str, str]], page: Page) -> str | None:
     """Return the words that say that a paper copy follows, or None. "không kèm bản giấy" says that none does."""
     for tag in subject.tags:
         if _spaced(tag) in _PAPER_TAG:
@@ -201,8 +213,8 @@ def paper_follows(subject: Subject, fields: Iterable[tuple[str, str]], text: str
     for name, value in fields:
         if name.replace("-", "") == "xvanbanbangiay":
             return f"{name}: {value}" if _spaced(value) in ("1", "co", "yes") else None
-    folded = plain(text)
-    for found in _PAPER.finditer(folded):
-        if not _NO_PAPER.search(folded[max(0, found.start() - 30) : found.start()]):
-            return text[found.start() : found.end()]
+    for line, low in zip(page.lines, page.plain, strict=False):
+        found = _PAPER.search(low) if "ban" in low else None
+        if found and not _NO_PAPER.search(low[max(0, found.start() - 30) : found.start()]):
+            return line[found.start() : found.end()]
     return None

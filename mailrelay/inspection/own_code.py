@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailrelay.inspection.document_types import plain
+from mailrelay.inspection.letterhead import Page
 from mailrelay.inspection.marks import Subject
 from mailrelay.inspection.notation import (
     Hit,
@@ -52,10 +53,10 @@ def from_fields(fields: Sequence[tuple[str, str]]) -> OwnCode | None:
     return OwnCode(hit.code, hit, "field", whole[:80], 95) if hit else None
 
 
-def from_number_line(lines: Sequence[str]) -> OwnCode | None:
+def from_number_line(page: Page) -> OwnCode | None:
     """Read the line "Số: 59/KH-UBND" that stands above the title, or in the list of a paper's particulars."""
-    for line in lines[:200]:
-        found = _NUMBER_LINE.search(plain(line[:120]))
+    for line, low in zip(page.lines[:200], page.plain, strict=False):
+        found = _NUMBER_LINE.search(low[:120]) if "so" in low[:120] else None
         if found is None:
             continue
         rest = line[found.end() : found.end() + 80]
@@ -93,15 +94,16 @@ def from_names(names: Sequence[str], known: Known) -> tuple[OwnCode, ...]:
     return tuple(sorted(found, key=lambda own: -own.confidence))
 
 
-def answered(subject: Subject, text: str, own: DocumentCode | None) -> Hit | None:
+def answered(subject: Subject, page: Page, own: DocumentCode | None) -> Hit | None:
     """Return the number of the paper that this one answers: "Trả lời văn bản số 59/KH-UBND", or "Re: 59/KH-UBND"."""
     rest = subject.rest[:_SUBJECT_LIMIT]
     in_subject = [hit for hit in find_codes(rest) if own is None or not same_code(hit.code, own)]
     for hit in in_subject:
         if subject.is_reply or _ANSWERING.search(plain(rest[max(0, hit.start - 90) : hit.start])):
             return hit
-    for hit in find_codes(text[:3000], limit=20):
-        before = plain(text[max(0, hit.start - 90) : hit.start])
+    text, folded = page.text[:3000], page.plain_text
+    for hit in find_codes(text, limit=20):
+        before = folded[max(0, hit.start - 90) : hit.start]
         if (own is None or not same_code(hit.code, own)) and _ANSWERING.search(before):
             return hit
     return None

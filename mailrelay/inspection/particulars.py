@@ -10,11 +10,12 @@ from mailrelay.inspection.document_types import by_abbreviation, by_name, clean,
 from mailrelay.inspection.kinds import kind_of
 from mailrelay.inspection.letterhead import (
     DatedOn,
+    Page,
     about,
     distribution,
     due_on,
     find_date,
-    own_text,
+    own_page,
     place_and_date,
     signatory,
     title_and_summary,
@@ -27,6 +28,7 @@ from mailrelay.model.document_types import DocumentType
 from mailrelay.model.message import Content
 
 FILES = 200
+_DATE_LINE = re.compile(r"\W{0,4}ngay(?: ban hanh| van ban| ky)? ?:")
 _SUMMARY = 500  # characters; Decree 30/2020/NĐ-CP annex VI
 
 
@@ -36,8 +38,7 @@ class Reading:
 
     subject: Subject
     names: tuple[str, ...]
-    text: str
-    lines: tuple[str, ...]
+    page: Page
     fields: tuple[tuple[str, str], ...]
 
     def field(self, *names: str) -> str:
@@ -47,11 +48,8 @@ class Reading:
 
 def read(content: Content) -> Reading:
     """Clean and bound what will be read."""
-    text = own_text(content.text)
     names = tuple(clean(file.name[:300]) for file in content.attachments[:FILES] if file.name)
-    return Reading(
-        take_apart(clean(content.subject[:1000])), names, text, tuple(text.splitlines()), content.fields[:200]
-    )
+    return Reading(take_apart(clean(content.subject[:1000])), names, own_page(content.text), content.fields[:200])
 
 
 def find_type(
@@ -60,12 +58,15 @@ def find_type(
     """Return the type: from the notation, our field, the title, the subject's first words, a file name, or a plus-address."""
     if own is not None:
         found = own.hit.type if own.hit else by_abbreviation(own.code.notation.partition("-")[0])
-        return found or by_abbreviation("CV"), Evidence("type", own.source, own.text, own.confidence if found else 70)
+        of_party = "/" in own.code.notation and not own.code.notation[0].isdigit()
+        if found is None and not of_party:  # a notation that begins with an agency: công văn
+            found = by_abbreviation("CV")
+        return found, Evidence("type", own.source, own.text, own.confidence)
     if written := reading.field("xloaivanban", "xvanbanloai"):
         found = by_abbreviation(written, lenient=True) or by_name(plain(written))
         if found:
             return found, Evidence("type", "field", written, 95)
-    title, _ = title_and_summary(reading.lines)
+    title, _ = title_and_summary(reading.page)
     if title:
         return by_abbreviation(title), Evidence("type", "body", title, 80)
     for source, text, confidence in [
@@ -113,7 +114,7 @@ class Particulars:
             summary=summary,
             urgency=self._urgency(),
             signatory=self._signatory(),
-            distribution=distribution(reading.lines),
+            distribution=distribution(reading.page),
             reply_to=answers,
             due_on=self._due_on(),
             paper=self._paper(),
@@ -127,7 +128,7 @@ class Particulars:
         return " ".join((*self.reading.subject.tags, self.reading.subject.rest))
 
     def _place_and_date(self) -> tuple[str, date | None]:
-        line = place_and_date(self.reading.lines)
+        line = place_and_date(self.reading.page)
         place = self.reading.field("xvanbandiadanh")
         if place:
             self._note("place", "field", place, 95)
@@ -160,8 +161,8 @@ class Particulars:
 
     def _form_date(self) -> DatedOn | None:
         """The line "Ngày: 28/10/2013" or "Ngày ban hành: 28/10/2013" of a form in the text."""
-        for line in self.reading.lines[:200]:
-            if re.match(r"\W{0,4}ngay(?: ban hanh| van ban| ky)? ?:", plain(line[:60])):
+        for line, low in zip(self.reading.page.lines[:200], self.reading.page.plain, strict=False):
+            if _DATE_LINE.match(low):
                 return find_date(line[:120], iso=True)
         return None
 
@@ -174,8 +175,8 @@ class Particulars:
         return ""
 
     def _summaries(self) -> list[tuple[str, str, int]]:
-        title, below = title_and_summary(self.reading.lines)
-        form = next((about(line) for line in self.reading.lines[:60] if about(line)), "")
+        title, below = title_and_summary(self.reading.page)
+        form = next((about(line) for line in self.reading.page.lines[:60] if about(line)), "")
         return [
             ("field", self.reading.field("xvanbantrichyeu"), 95),
             ("subject", self._subject_summary(), 80),
@@ -200,7 +201,7 @@ class Particulars:
         return rest.strip(" -.,:;|")
 
     def _urgency(self) -> Urgency:
-        mark = urgency_mark(self.reading.subject, self.reading.fields, self.reading.lines[:40])
+        mark = urgency_mark(self.reading.subject, self.reading.fields, self.reading.page.lines[:40])
         if mark is None:
             return Urgency.NORMAL
         self._note("urgency", mark.source, mark.text, mark.confidence)
@@ -210,7 +211,7 @@ class Particulars:
         if name := self.reading.field("xvanbannguoiky"):
             self._note("signatory", "field", name, 95)
             return Signatory(name[:100], self.reading.field("xvanbanchucvu")[:100])
-        signed = signatory(self.reading.lines)
+        signed = signatory(self.reading.page)
         if signed:
             self._note("signatory", "body", f"{signed.authority} {signed.position} {signed.full_name}".strip(), 75)
         return signed
@@ -220,15 +221,16 @@ class Particulars:
         dated = find_date(written, iso=True) if written else None
         source, confidence = "field", 95
         if dated is None:
+            page = self.reading.page
             source, confidence = "subject", 75
-            dated = due_on(self._words()) or due_on(self.reading.text)
+            dated = due_on(self._words()) or due_on(page.text, page.plain_text)
         if dated is None or dated.day is None:
             return None
         self._note("due_on", source, dated.text, confidence)
         return dated.day
 
     def _paper(self) -> bool:
-        words = paper_follows(self.reading.subject, self.reading.fields, self.reading.text)
+        words = paper_follows(self.reading.subject, self.reading.fields, self.reading.page)
         if words is None:
             return False
         self._note("paper", "subject" if words in self.reading.subject.tags else "body", words, 85)

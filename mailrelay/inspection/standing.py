@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailrelay.inspection.document_types import plain
+from mailrelay.inspection.letterhead import Page
 from mailrelay.inspection.notation import Known, bodies_of
 from mailrelay.model.agency import Agency, Directory, Mailbox, Role
 from mailrelay.model.document import DocumentCode
@@ -17,6 +18,12 @@ from mailrelay.model.message import Content
 # Second-level domains under which only bodies of the state and the Party write.
 _AUTHORITIES = (".gov.vn", ".dcs.vn", ".chinhphu.vn", ".quochoi.vn")
 _TAGS = {"moihop": "giay moi", "congvan": "cong van"}
+
+
+@lru_cache(maxsize=4096)
+def _plain_name(name: str) -> str:
+    """The plain letters of a name in the directory: few, and asked for with every mail."""
+    return plain(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def known_body(directory: Directory) -> Known:
     symbols: dict[str, str] = {}
     for agency in directory.agencies:
         for written in (agency.symbol, *agency.aliases):
-            symbols.setdefault(plain(written), agency.symbol)
+            symbols.setdefault(_plain_name(written), agency.symbol)
     return lambda written: symbols.get(plain(written))
 
 
@@ -111,7 +118,7 @@ class Issuer:
     confidence: int
 
 
-def find_issuer(code: DocumentCode | None, standing: Standing, directory: Directory, text: str) -> Issuer:
+def find_issuer(code: DocumentCode | None, standing: Standing, directory: Directory, page: Page) -> Issuer:
     """Say who issued a paper: an agency of the sender whose symbol it bears, else the one that the symbol or letterhead names.
 
     The symbol alone never decides: all district committees and the province's write UBND.
@@ -126,7 +133,7 @@ def find_issuer(code: DocumentCode | None, standing: Standing, directory: Direct
     if standing.box is None:
         return Issuer(None, True, "sender", 50)
     bearers = [agency for agency in directory.agencies if _symbols_of(agency) & symbols]
-    named = [agency for agency in bearers if plain(agency.name) in _letterhead(text)]
+    named = [agency for agency in bearers if _plain_name(agency.name) in _letterhead(page)]
     if len(named) == 1:
         return Issuer(named[0], False, "body", 80)
     if len(bearers) == 1:
@@ -137,18 +144,20 @@ def find_issuer(code: DocumentCode | None, standing: Standing, directory: Direct
 
 
 def _symbols_of(agency: Agency) -> set[str]:
-    return {plain(symbol) for symbol in (agency.symbol, *agency.aliases)}
+    return {_plain_name(symbol) for symbol in (agency.symbol, *agency.aliases)}
 
 
-def _letterhead(text: str) -> str:
-    head = re.sub(r"\s+", " ", plain(text[:600]))
+def _letterhead(page: Page) -> str:
+    head = " ".join(" ".join(page.plain[:20]).split())[:600]
     return head.replace("uy ban nhan dan", "ubnd") + " " + head
 
 
 def leaves_out(standing: Standing, distribution: Sequence[str], directory: Directory) -> bool:
     """Tell whether Nơi nhận names an agency or group of the directory to which this mail is not addressed."""
-    agencies = {plain(name): agency for agency in directory.agencies for name in (agency.name, agency.symbol)}
-    groups = {plain(group.name): group for group in directory.groups}
+    if not distribution:
+        return False
+    agencies = {_plain_name(name): agency for agency in directory.agencies for name in (agency.name, agency.symbol)}
+    groups = {_plain_name(group.name): group for group in directory.groups}
     for entry in distribution:
         name = plain(entry)
         if group := groups.get(name):

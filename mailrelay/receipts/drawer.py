@@ -1,7 +1,8 @@
 """Which notices an event causes, for whom, and with which facts. Pure: one event gives one key, so a repeat adds nothing.
 
-Few mails: one confirmation to the sender, one slip to each receiving agency's văn thư, and at once only trouble. Letters: none
-but trouble. Never a notice about a notice; strangers get none unless their address is proved (no backscatter).
+Few mails: one confirmation to the sender and one slip to each receiving agency's văn thư, where the rules owe them (obligations
+`receipt:sent`, `receipt:incoming`); trouble is always told, and at once. Letters: none but trouble. Never a notice about a notice;
+strangers get none unless their address is proved (no backscatter).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def on_accept(
     returned = record.decision.with_action(Action.RETURN)
     if record.message.envelope.origin.door is Door.IMAP:
         returned += record.decision.with_action(Action.REJECT)
-    if going and _wants_confirmation(record) and may_answer(content, record.message.envelope):
+    if _wants_confirmation(record, going) and may_answer(content, record.message.envelope):
         receipts.append(_sent(record, going, directory, now))
     if returned and _is_proved(record):
         receipts.append(_returned(record, returned, directory, now))
@@ -188,9 +189,17 @@ def holder_of(record: MailRecord, recipient: str, directory: Directory) -> str:
     return directory.system_addresses.get("postmaster", f"postmaster@{directory.domain}")
 
 
-def _wants_confirmation(record: MailRecord) -> bool:
-    """Documents and exchanges of senders who logged in (or own the drop folder) are confirmed; letters never."""
-    return record.message_class in (MessageClass.DOCUMENT, MessageClass.EXCHANGE) and _is_ours(record.message.envelope)
+def _wants_confirmation(record: MailRecord, going: Sequence[RecipientDecision]) -> bool:
+    """Documents and exchanges of senders who logged in are confirmed where the rules owe it; letters never."""
+    official = record.message_class in (MessageClass.DOCUMENT, MessageClass.EXCHANGE)
+    return official and _is_ours(record.message.envelope) and any("receipt:sent" in one.obligations for one in going)
+
+
+def _owes_slip(record: MailRecord, address: str) -> bool:
+    """The rules owe a slip for this recipient; what was held and then released is owed one like any arrival."""
+    decided = record.decision.recipients if record.decision else ()
+    mine = [one for one in decided if one.recipient.lower() == address.lower()]
+    return any("receipt:incoming" in one.obligations or one.action is Action.HOLD for one in mine)
 
 
 def _is_ours(envelope: Envelope) -> bool:
@@ -286,7 +295,7 @@ def _slips(
     sender = directory.agency_of(_sender(record))
     reached: dict[AgencyId, tuple[Agency, list[str]]] = {}
     for address in addresses:
-        agency = directory.agency_of(address)
+        agency = directory.agency_of(address) if _owes_slip(record, address) else None
         if agency is not None and agency.clerk and (sender is None or agency.agency_id != sender.agency_id):
             reached.setdefault(agency.agency_id, (agency, []))[1].append(address)
     incoming = {entry.agency: entry for entry in entries if entry.book is Book.INCOMING}

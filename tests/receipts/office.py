@@ -32,7 +32,12 @@ def a_plan(**changes: object) -> Content:
 def a_decision(actions: dict[str, Action], reasons: Sequence[Reason] = ()) -> Decision:
     return Decision(
         tuple(
-            RecipientDecision(at(local), action, reasons=tuple(reasons) if action is not Action.RELAY else ())
+            RecipientDecision(
+                at(local),
+                action,
+                reasons=tuple(reasons) if action is not Action.RELAY else (),
+                obligations=("receipt:sent", "receipt:incoming") if action is Action.RELAY else ("receipt:held",),
+            )
             for local, action in actions.items()
         )
     )
@@ -48,7 +53,7 @@ def a_record(
     content = content or a_plan()
     envelope = envelope or an_envelope()
     recognition = recognise(content, envelope, DIRECTORY, ARRIVED)
-    decision = decision or Decision(tuple(RecipientDecision(r.address, Action.RELAY) for r in envelope.recipients))
+    decision = decision or a_decision({r.address: Action.RELAY for r in envelope.recipients})
     record = MailRecord(
         Message(MAIL_ID, envelope, DIGEST, 300_000, ARRIVED),
         MessageState.MOVING,
