@@ -176,6 +176,21 @@ class Directory:
     def _by_group(self) -> dict[str, Group]:
         return {group.address.lower(): group for group in self.groups}
 
+    @cached_property
+    def _role_boxes(self) -> dict[AgencyId, list[Mailbox]]:
+        found: dict[AgencyId, list[Mailbox]] = {}
+        for box in self.mailboxes:
+            if box.shared and box.enabled:
+                found.setdefault(box.agency, []).append(box)
+        return found
+
+    @cached_property
+    def _kept_by(self) -> dict[str, list[Agency]]:
+        found: dict[str, list[Agency]] = {}
+        for agency in self.agencies:
+            found.setdefault(agency.clerk.lower(), []).append(agency)
+        return found
+
     def is_local(self, address: str) -> bool:
         return address.rpartition("@")[2].lower() == self.domain
 
@@ -207,7 +222,7 @@ class Directory:
     def kept_by(self, clerk: str) -> tuple[Agency, ...]:
         """The agencies whose books a văn thư box keeps (the VP UBND's keeps two)."""
         box = self.mailbox(clerk)
-        return tuple(a for a in self.agencies if box and a.clerk.lower() == box.address.lower())
+        return tuple(self._kept_by.get(box.address.lower(), ())) if box else ()
 
     def owned_by(self, login: str) -> frozenset[str]:
         """The addresses (lower case) that a login may send from: its own, and the role boxes of the agencies it serves."""
@@ -215,5 +230,5 @@ class Directory:
         if box is None or not box.enabled:
             return frozenset()
         agencies = {box.agency, *(agency.agency_id for agency in self.kept_by(box.address))}
-        role_boxes = (b for b in self.mailboxes if b.shared and b.enabled and b.agency in agencies)
+        role_boxes = (b for agency in agencies for b in self._role_boxes.get(agency, ()))
         return frozenset(a.lower() for b in (box, *role_boxes) for a in (b.address, *b.aliases))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailrelay.model.decision import Action
 
@@ -15,6 +15,11 @@ class Text:
     en: str
 
 
+def as_word(value: str | int | bool) -> str:
+    """How values are compared: without regard to case, and never true with 1."""
+    return value.casefold() if isinstance(value, str) else str(value).lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """One condition on one named fact: it holds when the fact is (not) among, or beyond, the given values."""
@@ -22,6 +27,10 @@ class Matcher:
     fact: str
     comparison: str  # in | not_in | at_least | at_most | matches
     values: tuple[str | int | bool, ...]
+    words: frozenset[str] = field(init=False, repr=False, compare=False)  # the values as `as_word` writes them
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", frozenset(as_word(value) for value in self.values))
 
 
 @dataclass(frozen=True, slots=True)

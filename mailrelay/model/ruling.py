@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from mailrelay.model.decision import Action
 from mailrelay.model.fact import ACTION_FACT, FACTS, Form, Value
-from mailrelay.model.rule import Matcher, Rule, RuleBook, RuleTest
+from mailrelay.model.rule import Matcher, Rule, RuleBook, RuleTest, as_word
 
 Facts = Mapping[str, Value]
 
@@ -62,7 +62,11 @@ def rule_on(rules: Iterable[Rule], facts: Facts) -> Ruling:
 
 def may_match(rule: Rule, known: Facts) -> bool:
     """Whether a rule can still match when only some facts are known: false when one of these speaks against it."""
-    return all(m.fact not in known or _hits(m, known[m.fact]) is not None for m in rule.when)
+    for matcher in rule.when:
+        value = known.get(matcher.fact)
+        if value is not None and _hits(matcher, value) is None:
+            return False
+    return True
 
 
 def _matched(rule: Rule, facts: Facts, so_far: Action) -> Match | None:
@@ -78,15 +82,17 @@ def _matched(rule: Rule, facts: Facts, so_far: Action) -> Match | None:
 
 def _hits(matcher: Matcher, value: Value) -> tuple[str, ...] | None:
     """The words of a value that meet a matcher, or None when it does not hold."""
-    if matcher.comparison in ("at_least", "at_most"):
+    comparison = matcher.comparison
+    if comparison == "in" and not isinstance(value, tuple):
+        return (_shown(value),) if as_word(value) in matcher.words else None
+    if comparison in ("at_least", "at_most"):
         return _compared(matcher, value)
-    words = value if isinstance(value, tuple) else (_as_word(value),)
-    if matcher.comparison == "matches":
+    words = value if isinstance(value, tuple) else (_shown(value),)
+    if comparison == "matches":
         pattern = _pattern(matcher)
         return tuple(word for word in words if pattern.match(word.casefold())) or None
-    wanted = _wanted(matcher)
-    hits = tuple(word for word in words if word.casefold() in wanted)
-    if matcher.comparison == "not_in":
+    hits = tuple(word for word in words if word.casefold() in matcher.words)
+    if comparison == "not_in":
         return words if not hits else None
     return hits or None
 
@@ -103,22 +109,17 @@ def _compared(matcher: Matcher, value: Value) -> tuple[str, ...] | None:
     else:
         left, right = int(value), int(limit)
     holds = left >= right if matcher.comparison == "at_least" else left <= right
-    return (_as_word(value),) if holds else None
+    return (_shown(value),) if holds else None
 
 
-def _as_word(value: str | int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-@lru_cache(maxsize=4096)
-def _wanted(matcher: Matcher) -> frozenset[str]:
-    return frozenset(_as_word(value).casefold() for value in matcher.values)
+def _shown(value: str | int | bool) -> str:
+    return value if isinstance(value, str) else str(value).lower()
 
 
 @lru_cache(maxsize=1024)
 def _pattern(matcher: Matcher) -> re.Pattern[str]:
     """Globs with * and ? as one expression over casefolded words."""
-    globs = (re.escape(_as_word(value).casefold()).replace(r"\*", ".*").replace(r"\?", ".") for value in matcher.values)
+    globs = (re.escape(as_word(value)).replace(r"\*", ".*").replace(r"\?", ".") for value in matcher.values)
     return re.compile(f"(?:{'|'.join(globs)})\\Z", re.DOTALL)
 
 

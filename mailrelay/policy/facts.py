@@ -38,10 +38,11 @@ def of_mail(
                 (verdict_fact(finding.check), finding.verdict),
             ):
                 subjects.setdefault(key, []).append(finding.subject)
+    own = _owned(directory, envelope)
     values = {
         **_of_origin(envelope),
-        **_of_sender(directory, envelope),
-        **_of_author(directory, envelope, findings.content),
+        **_of_sender(directory, envelope, own),
+        **_of_author(directory, envelope, findings.content, own),
         **_of_document(recognition, findings),
         **_of_content(findings.content, recipients, directory),
         **_of_findings(findings),
@@ -80,7 +81,7 @@ def _of_origin(envelope: Envelope) -> dict[str, Value]:
     }
 
 
-def _of_sender(directory: Directory, envelope: Envelope) -> dict[str, Value]:
+def _of_sender(directory: Directory, envelope: Envelope, own: frozenset[str]) -> dict[str, Value]:
     """The envelope sender; its agency is that of the box it names, else that of the login."""
     sender = envelope.sender.lower()
     box = directory.mailbox(sender) or _account(directory, envelope)
@@ -90,7 +91,7 @@ def _of_sender(directory: Directory, envelope: Envelope) -> dict[str, Value]:
         "sender_is_null": not sender,
         "sender_is_local": directory.is_local(sender),
         "sender_exists": directory.mailbox(sender) is not None,
-        "sender_is_own": sender in _owned(directory, envelope),
+        "sender_is_own": sender in own,
         "sender_agency": agency.agency_id if agency else "",
         "sender_agency_level": agency.level.value if agency else "",
         "sender_role": _roles(box),
@@ -111,10 +112,9 @@ def _owned(directory: Directory, envelope: Envelope) -> frozenset[str]:
     return directory.owned_by(box.login) if box.login else frozenset(a.lower() for a in (box.address, *box.aliases))
 
 
-def _of_author(directory: Directory, envelope: Envelope, content: Content) -> dict[str, Value]:
+def _of_author(directory: Directory, envelope: Envelope, content: Content, own: frozenset[str]) -> dict[str, Value]:
     """The From field as people see it, against the envelope and the login."""
     authors = tuple(author.address.lower() for author in content.senders)
-    own = _owned(directory, envelope)
     return {
         "from_count": len(authors),
         "from_is_local": any(directory.is_local(author) for author in authors),
