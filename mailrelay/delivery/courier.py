@@ -20,7 +20,7 @@ from mailrelay.delivery.smtp_client import Connection, Stale, open_connection
 from mailrelay.delivery.tls import Contexts, TlsPolicy
 from mailrelay.model.agency import Target, TargetKind
 from mailrelay.model.dispatch import Outcome, Parcel, Result, Scope
-from mailrelay.telemetry import log
+from mailrelay.telemetry import count, log
 
 
 class Courier:
@@ -44,23 +44,29 @@ class Courier:
         `target` is a Maildir, a next hop with a port, or the MX hosts of `target.host` when the port is 0.
         """
         try:
-            match target.kind:
-                case TargetKind.MAILDIR:
-                    return await self._into_maildir(parcel, target)
-                case TargetKind.IN_PLACE:
-                    return tuple(of_success(r.address, Result.DELIVERED) for r in parcel.recipients)
-                case _:
-                    async with self._pool.slot(target.destination):
-                        return await self._to_next_hop(parcel, target)
+            outcomes = await self._deliver(parcel, target)
         except Exception:
             # A fault of ours must neither lose the mail nor stop the queue: it is put off, and seen in the log.
             log.exception("delivery-fault", mail_id=parcel.mail_id, destination=target.destination)
-            return _all(parcel, Trouble.SURPRISE)
+            outcomes = _all(parcel, Trouble.SURPRISE)
+        for outcome in outcomes:
+            count("delivery_outcomes", way=target.kind, result=outcome.result)
+        return outcomes
 
     async def close(self) -> None:
         """Close idle connections and wait for Maildir writes that have begun."""
         self._pool.close()
         await asyncio.to_thread(self._threads.shutdown, wait=True)
+
+    async def _deliver(self, parcel: Parcel, target: Target) -> tuple[Outcome, ...]:
+        match target.kind:
+            case TargetKind.MAILDIR:
+                return await self._into_maildir(parcel, target)
+            case TargetKind.IN_PLACE:
+                return tuple(of_success(recipient.address, Result.DELIVERED) for recipient in parcel.recipients)
+            case _:
+                async with self._pool.slot(target.destination):
+                    return await self._to_next_hop(parcel, target)
 
     async def _into_maildir(self, parcel: Parcel, target: Target) -> tuple[Outcome, ...]:
         loop = asyncio.get_running_loop()
@@ -86,13 +92,14 @@ class Courier:
         """Try place after place for the recipients that a place as a whole could not serve."""
         settled: dict[int, Outcome] = {}
         left = list(range(len(mail.parcel.recipients)))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.settings.times.hosts.total_seconds()
         for place in places:
-            recipients = tuple(mail.parcel.recipients[index] for index in left)
-            outcomes = await self._through(place, replace(mail, parcel=replace(mail.parcel, recipients=recipients)))
+            outcomes = await self._through(place, mail if not settled else _part(mail, left))
             for index, outcome in zip(left, outcomes, strict=True):
                 settled[index] = _kinder(settled.get(index), outcome)
             left = [index for index in left if _may_go_on(settled[index])]
-            if not left:
+            if not left or loop.time() > end:
                 break
         return tuple(settled[index] for index in range(len(settled)))
 
@@ -137,6 +144,11 @@ class Courier:
             Place(host.name, address, port, lmtp, tls, True) for host in found.hosts for address in host.addresses
         ]
         return tuple(places[: self.settings.addresses_per_delivery])
+
+
+def _part(mail: Mail, indexes: Sequence[int]) -> Mail:
+    recipients = tuple(mail.parcel.recipients[index] for index in indexes)
+    return replace(mail, parcel=replace(mail.parcel, recipients=recipients))
 
 
 def _all(parcel: Parcel, trouble: Trouble, detail: str = "") -> tuple[Outcome, ...]:

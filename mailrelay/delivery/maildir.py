@@ -23,6 +23,8 @@ _TROUBLES = {
     errno.EROFS: Trouble.NOT_PERMITTED,
 }
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # an address never begins a header field of its own
+
 
 class _Unreadable(Exception):
     """The stored mail, not the Maildir, is at fault."""
@@ -58,7 +60,7 @@ def file_name(parcel: Parcel, recipient: Recipient, hostname: str) -> str:
 
 def final_fields(sender: str, recipient: str) -> bytes:
     """Return-Path (RFC 5321 section 4.4: only at final delivery) and the address that the copy was delivered to."""
-    return f"Return-Path: <{sender}>\r\nDelivered-To: {recipient}\r\n".encode()
+    return f"Return-Path: <{_CONTROL.sub('', sender)}>\r\nDelivered-To: {_CONTROL.sub('', recipient)}\r\n".encode()
 
 
 def _make(folder: Path) -> None:

@@ -17,6 +17,7 @@ class TimeLimits:
     block: timedelta = timedelta(minutes=3)  # until the peer takes one block of the mail
     final: timedelta = timedelta(minutes=10)  # after the final dot: a shorter time makes duplicates
     dialogue: timedelta = timedelta(minutes=15)  # everything before the mail itself: bounds a tarpit
+    hosts: timedelta = timedelta(minutes=5)  # after this no further host of a destination is tried
     slowest_rate: int = 512  # bytes per second below which a transfer is given up, after ten minutes of grace
 
 

@@ -18,6 +18,7 @@ from mailrelay.delivery.wire import WireLost, WireSlow
 from mailrelay.model.dispatch import Outcome, Result, Scope
 
 _GRACE = 600.0  # seconds that every transfer may take, however small the mail
+_PER_ANSWER = 15.0  # seconds added for each recipient that is answered for after the dot
 
 
 class Stale(Exception):
@@ -173,8 +174,9 @@ class Connection:
         """The mail itself, and what the server says to it."""
         self._deadline = asyncio.get_running_loop().time() + _GRACE + mail.size / self._settings.times.slowest_rate
         await self._stream(mail, form)
-        self._deadline = float("inf")
         final = self._settings.times.final.total_seconds()
+        # LMTP answers once for each recipient: the whole row of answers is bounded, too.
+        self._deadline = asyncio.get_running_loop().time() + final + _PER_ANSWER * len(accepted)
         for group in [[index] for index in accepted] if self.place.lmtp else [accepted]:
             reply = await self._answer(b"", final)
             if reply.is_positive:

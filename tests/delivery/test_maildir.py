@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -138,3 +139,46 @@ def test_order_of_durable_steps(tmp_path: Path, parcel, monkeypatch: pytest.Monk
     monkeypatch.setattr(Path, "rename", rename)
     put_one(tmp_path / "box", parcel())
     assert steps == ["sync tmp", "rename", "sync box"]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_killed_at_every_durable_step(tmp_path: Path, parcel) -> None:
+    """A process that dies at any step leaves nothing or the whole mail; the next try makes it exactly one."""
+    mail = parcel()
+    expected = maildir.final_fields(mail.sender, "b@example.vn") + mail.rendering.prefix + mail.path.read_bytes()
+    for step in range(100):
+        folder = tmp_path / f"box{step}"
+        child = os.fork()
+        if child == 0:
+            _die_at(step)
+            put_one(folder, mail)
+            os._exit(0)
+        died = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        left = [path.read_bytes() for path in folder.glob("new/*")]
+        assert left in ([], [expected])
+        assert put_one(folder, replace(mail, attempts=2)).result is Result.DELIVERED
+        assert [path.read_bytes() for path in folder.glob("new/*")] == [expected]
+        assert list(folder.glob("tmp/*")) == []
+        if not died:
+            break
+    assert 10 < step < 99  # mkdir and sync of four folders, write, sync, rename, sync
+
+
+def _die_at(step: int) -> None:
+    """Kill this process before its `step`th call that changes or syncs the disk."""
+    calls = iter(range(1000))
+
+    def deadly(real):
+        def call(*args, **named):
+            if next(calls) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **named)
+
+        return call
+
+    os.fsync, os.write = deadly(os.fsync), deadly(os.write)
+    Path.mkdir, Path.rename = deadly(Path.mkdir), deadly(Path.rename)  # type: ignore[method-assign]
+
+
+def test_addresses_never_begin_a_field_of_their_own() -> None:
+    assert maildir.final_fields("a@b\r\nBcc: x", "c\n@d") == b"Return-Path: <a@bBcc: x>\r\nDelivered-To: c@d\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
@@ -111,8 +112,9 @@ BY_MX = Target(TargetKind.SMTP, host="x.vn", tls="none")
 async def by_mx(courier) -> AsyncIterator:
     made: list[Courier] = []
 
-    def make(zone: Zone, port: int) -> Courier:
-        settings = replace(courier.settings, mx_port=port, own_names=frozenset({"us.vn"}))
+    def make(zone: Zone, port: int, **times: timedelta) -> Courier:
+        times = replace(courier.settings.times, **times)
+        settings = replace(courier.settings, mx_port=port, own_names=frozenset({"us.vn"}), times=times)
         made.append(Courier(settings, resolver=zone))
         return made[-1]
 
@@ -172,6 +174,14 @@ async def test_only_those_who_need_it_go_to_the_next_host(serve, by_mx, parcel) 
     outcomes = await courier.deliver(parcel("a@x.vn", "b@x.vn", "c@x.vn", "d@x.vn"), BY_MX)
     assert [o.result for o in outcomes] == [Result.RELAYED, Result.FAILED, Result.RELAYED, Result.RELAYED]
     assert second.taken[0].recipients == ["RCPT TO:<a@x.vn>", "RCPT TO:<c@x.vn>", "RCPT TO:<d@x.vn>"]
+
+
+async def test_no_further_host_when_the_time_is_over(serve, by_mx, parcel) -> None:
+    bad = await serve(host="127.0.0.2", greeting="hang")
+    good = await serve(host="127.0.0.3", port=bad.port)
+    courier = by_mx(zone_of("127.0.0.2", "127.0.0.3"), bad.port, hosts=timedelta(seconds=0.1))
+    (outcome,) = await courier.deliver(parcel(), BY_MX)
+    assert (outcome.result, good.connections) == (Result.DEFERRED, 0)
 
 
 async def test_final_word_of_one_host_waits_for_the_other(serve, by_mx, parcel) -> None:

@@ -94,10 +94,20 @@ async def test_limit_per_destination(serve, tuned, parcel) -> None:
 
 async def test_limit_of_all_together(serve, tuned, parcel) -> None:
     courier = tuned(connections=2)
-    peers = [await serve(final=slowly) for _ in range(4)]
+    at_once = most = 0
+
+    async def counted(command: str) -> str:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.05)
+        at_once -= 1
+        return "250 ok"
+
+    peers = [await serve(final=counted) for _ in range(4)]
     outcomes = await asyncio.gather(*(courier.deliver(parcel(), peer.target()) for peer in peers))
     assert {o.result for (o,) in outcomes} == {Result.RELAYED}
-    assert courier.counts.idle <= 2
+    assert (most, courier.counts.idle) == (2, 2)
 
 
 async def test_close_ends_idle_connections(serve, courier, parcel) -> None:
