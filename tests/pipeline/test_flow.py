@@ -1,0 +1,214 @@
+"""The corridor on real rooms: spool, workers, store, Maildirs. What was promised is entered once and delivered once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mailrelay.cli.demo import stage
+from mailrelay.config.office import Office, load_office
+from mailrelay.daemon import rooms
+from mailrelay.model.acceptance import Acceptance
+from mailrelay.model.dispatch import DispatchState
+from mailrelay.model.document import MessageClass
+from mailrelay.model.entry import Book, EntryStatus
+from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
+from mailrelay.model.message import MessageState
+from mailrelay.model.receipt import ReceiptKind, ReceiptState
+from mailrelay.pipeline.accept import Pipeline
+from mailrelay.pipeline.deliver import Dispatcher
+from mailrelay.pipeline.hold import Desk
+from mailrelay.pipeline.parts import Parts
+from mailrelay.pipeline.reply import Replier
+from mailrelay.reports.trace import Life, life_of
+from tests.servers.maildir import letters
+
+FINANCE, PLANNING, HEALTH = "sotc@hoabinh.gov.vn", "sokhdt@hoabinh.gov.vn", "soyt@hoabinh.gov.vn"
+LOGIN = Origin(Door.SUBMISSION, peer="127.0.0.1", helo="pc", login="sotc", tls="TLSv1.3 X")
+STRANGER = Origin(Door.MX, peer="192.0.2.7", helo="mx.example")
+
+
+class House:
+    """An office with its rooms open and its loops running; the snapshot may be changed under way."""
+
+    def __init__(self, office: Office) -> None:
+        self.snapshot = office
+        self.parts: Parts
+        self.pipeline: Pipeline
+
+    def office(self) -> Office:
+        return self.snapshot
+
+    def deadline(self, limit: timedelta) -> None:
+        settings = self.snapshot.settings
+        self.snapshot = replace(
+            self.snapshot, settings=replace(settings, accept=replace(settings.accept, deadline=limit))
+        )
+
+    async def hand_in(
+        self,
+        raw: bytes,
+        *recipients: str,
+        sender: str = FINANCE,
+        origin: Origin = LOGIN,
+        **options: Callable[..., None],
+    ) -> Acceptance:
+        draft = self.pipeline.draft()
+        draft.write(raw)
+        envelope = Envelope(sender, tuple(Recipient(address) for address in recipients), origin)
+        return await self.pipeline.accept(envelope, draft, **options)  # type: ignore[arg-type]
+
+    async def life(self, acceptance: Acceptance) -> Life:
+        assert acceptance.mail_id is not None
+        mail_id = acceptance.mail_id
+        found = await self.parts.store.read(lambda tx: life_of(tx, mail_id))
+        assert found is not None
+        return found
+
+    async def settled(self, acceptance: Acceptance) -> Life:
+        """The life of a mail once nothing of it and of its notices moves."""
+        async with asyncio.timeout(20):
+            while True:
+                found = await self.life(acceptance)
+                moving = found.record.state in (MessageState.MOVING, MessageState.PENDING)
+                if not moving and all(r.state in (ReceiptState.SENT, ReceiptState.FAILED) for r in found.receipts):
+                    return found
+                await asyncio.sleep(0.02)
+
+    def mails(self, local: str) -> list[bytes]:
+        return letters(self.snapshot.settings.maildir_root / local)
+
+    def spooled(self) -> set[str]:
+        return {path.name for path in self.snapshot.settings.spool_dir.rglob("*.eml")}
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    stage.build(tmp_path, 9)
+    opened = House(load_office(tmp_path))
+    async with AsyncExitStack() as stack:
+        opened.parts = await rooms.open_parts(opened.office, stack)
+        opened.pipeline = Pipeline(opened.parts)
+        loops = [asyncio.create_task(loop.run()) for loop in (Dispatcher(opened.parts), Replier(opened.parts))]
+        yield opened
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+
+def paper(number: int, body: str = "Nội dung.", message_id: str = "", author: str = FINANCE) -> bytes:
+    named = message_id or f"<{number}@pc.example>"
+    return (
+        f"From: =?utf-8?q?S=E1=BB=9F_T=C3=A0i_ch=C3=ADnh?= <{author}>\r\nTo: <{PLANNING}>\r\nMessage-ID: {named}\r\n"
+        f"Date: Sun, 22 Nov 2026 10:00:00 +0700\r\nSubject: {number}/BC-STC V/v thu nghiem\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{body}\r\n"
+    ).encode()
+
+
+async def test_a_paper_goes_all_the_way(house: House) -> None:
+    raw = paper(7)
+    life = await house.settled(await house.hand_in(raw, PLANNING))
+    assert life.record.message_class is MessageClass.DOCUMENT
+    assert [d.state for d in life.dispatches] == [DispatchState.DELIVERED]
+    books = {(entry.book, entry.status, entry.seq) for entry in life.entries}
+    assert books == {(Book.OUTGOING, EntryStatus.REGISTERED, 1), (Book.INCOMING, EntryStatus.ARRIVED, None)}
+    assert {r.kind for r in life.receipts} == {ReceiptKind.SENT, ReceiptKind.INCOMING}
+    assert [mail.endswith(raw) for mail in house.mails("sokhdt") if b"X-Mailrelay-Receipt" not in mail] == [True]
+
+
+async def test_a_re_sent_mail_is_not_delivered_twice(house: House) -> None:
+    first = await house.hand_in(paper(1), PLANNING)
+    again = await house.hand_in(paper(1), PLANNING)
+    assert (again.mail_id, again.repeated) == (first.mail_id, True)
+    life = await house.settled(first)
+    assert len(life.dispatches) == 1
+    assert house.spooled() >= {f"{first.mail_id}.eml"}
+
+
+async def test_a_mail_split_over_transactions_loses_no_recipient(house: House) -> None:
+    first = await house.settled(await house.hand_in(paper(1), PLANNING))
+    second = await house.settled(await house.hand_in(paper(1), PLANNING, HEALTH))
+    assert [d.recipient.address for d in first.dispatches] == [PLANNING]
+    assert [d.recipient.address for d in second.dispatches] == [HEALTH]
+    outgoing = {entry.entry_id for life in (first, second) for entry in life.entries if entry.book is Book.OUTGOING}
+    assert len(outgoing) == 1
+
+
+async def test_two_mails_with_one_message_id_are_two_mails(house: House) -> None:
+    first = await house.hand_in(paper(1, "một", "<same@pc.example>"), PLANNING)
+    second = await house.hand_in(paper(2, "hai", "<same@pc.example>"), PLANNING)
+    assert first.mail_id != second.mail_id
+    assert not second.repeated
+
+
+async def test_a_slow_look_is_acknowledged_as_pending_and_finished_later(house: House) -> None:
+    house.deadline(timedelta(0))
+    acceptance = await house.hand_in(paper(3), PLANNING)
+    assert acceptance.pending
+    assert (await house.life(acceptance)).record.state is MessageState.PENDING
+    house.deadline(timedelta(seconds=20))
+    assert await house.pipeline.carry_pending() == 1
+    await house.pipeline.carry_pending()  # done again: nothing changes
+    life = await house.settled(acceptance)
+    assert (life.record.state, len(life.dispatches), len(life.entries)) == (MessageState.DONE, 1, 2)
+
+
+async def test_a_stranger_is_asked_to_come_back_and_the_findings_wait_for_it(house: House) -> None:
+    ministry, raw = "bo@mic.example", paper(4, author="bo@mic.example")
+    house.deadline(timedelta(0))
+    first = await house.hand_in(raw, PLANNING, sender=ministry, origin=STRANGER)
+    assert (first.mail_id, first.refusal) == (None, "busy")
+    async with asyncio.timeout(10):
+        while house.spooled():  # looked at to the end, then removed
+            await asyncio.sleep(0.02)
+    house.deadline(timedelta(seconds=20))
+    again = await house.hand_in(raw, PLANNING, sender=ministry, origin=STRANGER)
+    assert again.refusal == ""
+    life = await house.settled(again)
+    assert life.record.message.mail_id.encode() in life.record.rendering.prefix
+
+
+async def test_nothing_of_a_secret_paper_stays(house: House) -> None:
+    raw = paper(5, "Chuyện tuyệt đối không được lộ.").replace(b"Subject: ", b"Subject: =?utf-8?q?=5BM=E1=BA=ACT=5D?= ")
+    acceptance = await house.hand_in(raw, PLANNING)
+    assert acceptance.refusal == "secret-document"
+    life = await house.settled(acceptance)
+    assert life.record.state is MessageState.REJECTED
+    assert {r.kind for r in life.receipts} == {ReceiptKind.ALERT}
+    kept = b"".join(path.read_bytes() for path in house.snapshot.settings.data_dir.rglob("*") if path.is_file())
+    for trace in ("tuyệt đối không được lộ".encode(), b"5/BC-STC", b"5@pc.example"):
+        assert trace not in kept
+
+
+async def test_a_fault_in_the_transaction_leaves_nothing_behind(house: House) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the door's own rows")
+
+    with pytest.raises(RuntimeError):
+        await house.hand_in(paper(6), PLANNING, alongside=fail)
+    digest_known = await house.parts.store.read(lambda tx: tx.value("SELECT count(*) FROM message", {}))
+    assert digest_known == 0
+
+
+async def test_a_held_mail_goes_when_a_person_lets_it(house: House) -> None:
+    desk = Desk(house.parts.store, lambda: house.snapshot.directory, house.parts.now, house.parts.bells.ring)
+    box = "UEsDBBQAAQAAAAAAIQAAAAAAAAAAAAAAAAAFAAAAYS50eHQ="  # a zip member with the encryption flag
+    raw = (
+        f"From: <{FINANCE}>\r\nTo: <{PLANNING}>\r\nMessage-ID: <zip@pc>\r\nSubject: 8/BC-STC V/v nen\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b\r\n'
+        'Content-Type: application/zip; name="a.zip"\r\nContent-Transfer-Encoding: base64\r\n'
+        f'Content-Disposition: attachment; filename="a.zip"\r\n\r\n{box}\r\n--b--\r\n'
+    ).encode()
+    acceptance = await house.hand_in(raw, PLANNING)
+    life = await house.life(acceptance)
+    assert [d.state for d in life.dispatches] == [DispatchState.HELD], [f.detail for f in life.record.findings]
+    assert acceptance.mail_id is not None
+    await desk.release(acceptance.mail_id, FINANCE)
+    released = await house.settled(acceptance)
+    assert [d.state for d in released.dispatches] == [DispatchState.DELIVERED]
