@@ -38,6 +38,8 @@ def relay(tmp_path: Path) -> Iterator[Relay]:
     office = Relay(tmp_path / "office")
     yield office
     office.close()
+    if office.log.exists():
+        print(office.log.read_text()[-6000:])  # shown when the test fails
 
 
 def inbox(dovecot: Dovecot, user: str) -> list[bytes]:
@@ -63,7 +65,9 @@ def swaks(relay: Relay, login: str, sender: str, recipient: str, mail: bytes, fo
     """Hand a mail in on port 587 as swaks does it, with STARTTLS and AUTH; returns the mail id of the reply."""
     host, port = relay.address("submission")
     file = folder / "mail.eml"
-    file.write_bytes(re.sub(rb"^\.", b"..", mail, flags=re.MULTILINE) + b".\r\n")  # as it stands on the wire
+    file.write_bytes(
+        re.sub(rb"^\.", b"..", mail, flags=re.MULTILINE) + b"."
+    )  # as it stands on the wire; swaks ends the line
     options = ["--server", host, "--port", str(port), "--tls", "--auth", "PLAIN", "--auth-user", login]
     options += [
         "--auth-password",
