@@ -29,6 +29,12 @@ def account_of(directory: Directory, login: str) -> Mailbox | None:
     return box if box and box.login and box.enabled else None
 
 
+def asserted_login(directory: Directory, sender: str) -> str | None:
+    """The login that a trusted neighbour vouches for by an own-domain MAIL FROM; None for any other sender."""
+    box = directory.mailbox(sender)
+    return (box.login or box.address) if box and box.enabled else None
+
+
 def admit_sender(directory: Directory, origin: Origin, sender: str) -> Admission:
     """May this origin use this MAIL FROM? `sender` is "" for the null reverse-path."""
     if origin.login is not None:

@@ -40,7 +40,8 @@ class Origin:
 
     `tls` is "TLSv1.3 TLS_AES_256_GCM_SHA384" or None for clear text. `login` is set only after a successful AUTH (or for
     the owner of an outgoing IMAP drop folder). `account` names the IMAP account; `in_place` says that the mail already lies
-    in the recipient's mailbox (an incoming IMAP account), so that it is registered but not delivered again.
+    in the recipient's mailbox (an incoming IMAP account), so that it is registered but not delivered again. `via` is the
+    address of a listed neighbour that handed the mail over and told who the `peer` behind it is; "" without one.
     """
 
     door: Door
@@ -51,6 +52,7 @@ class Origin:
     esmtp: bool = True
     account: str | None = None
     in_place: bool = False
+    via: str = ""
 
     @property
     def is_authenticated(self) -> bool:

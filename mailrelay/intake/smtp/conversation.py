@@ -15,7 +15,8 @@ from aiosmtpd.smtp import SMTP
 
 from mailrelay.intake.smtp.data import BLOCK, ConnectionGone, disk_refusal
 from mailrelay.intake.smtp.desk import Desk
-from mailrelay.intake.smtp.limits import client_of
+from mailrelay.intake.smtp.limits import LOCAL, client_of, is_loopback
+from mailrelay.intake.smtp.peers import read_proxy
 from mailrelay.intake.smtp.replies import Complaint, render
 from mailrelay.intake.smtp.stream import has_line, set_limit, take_all
 from mailrelay.intake.smtp.tls import describe
@@ -60,6 +61,8 @@ class Conversation(SMTP):
         self._sessions = sessions
         self._peer = ""
         self._client = ""
+        self._via = ""  # the neighbour that told us who the peer is
+        self._rights: frozenset[str] = frozenset()
         self._counted = False
         self._told: list[bytes] = []
         self._errors = 0
@@ -82,8 +85,9 @@ class Conversation(SMTP):
         if over_tls:
             return
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else "local"
+        self._peer = peer[0] if isinstance(peer, tuple) else LOCAL
         self._client = client_of(self._peer)
+        self._rights = self._desk.rights_of(self._peer)
         self._sessions.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -227,15 +231,41 @@ class Conversation(SMTP):
             self._close()
 
     async def _open(self) -> None:
-        self._counted = self._desk.connections.enter(self._client)
-        if not self._counted:
-            count("smtp_refused", refusal="too-many-connections", door=self._door)
-            if not self._implicit_tls:
-                self.tell(self.rendered(Complaint("too-many-connections")))
+        if "proxy" in self._rights:
+            self.wait_at_most(self._desk.limits.command_time.total_seconds())
+            self.speak_for(await read_proxy(self._reader))
+        if not await self._enter():
             await self.leave()
         if self._implicit_tls:
             await self.encrypt()
+        self.greet()
+
+    async def _enter(self) -> bool:
+        """Find a place for the connection, or say why there is none (in clear text only)."""
+        listed = bool(self._rights) and not self._via
+        self._counted = self._desk.connections.enter(self._client, listed=listed)
+        refusal = "" if self._counted else "too-many-connections"
+        if self._door is Door.LMTP and "lmtp" not in self._rights and not is_loopback(self._via or self._peer):
+            refusal = "peer-refused"
+        if refusal:
+            count("smtp_refused", refusal=refusal, door=self._door)
+            if not self._implicit_tls:
+                self.tell(self.rendered(Complaint(refusal, {"peer": self._peer})))
+        return not refusal
+
+    def greet(self) -> None:
         self.say(f"220 {self.hostname} {'LMTP' if self._door is Door.LMTP else 'ESMTP'} mailrelay")
+
+    def speak_for(self, peer: str) -> None:
+        """From now on a listed neighbour speaks for this client ("" = still for itself)."""
+        if not peer:
+            return
+        self._via = self._via or self._peer
+        self._peer, client = peer, client_of(peer)
+        if self._counted:
+            self._desk.connections.leave(self._client)
+            self._counted = self._desk.connections.enter(client)
+        self._client = client
 
     async def encrypt(self) -> None:
         """Do the TLS handshake; what the client sent before it is dropped (RFC 3207 section 4.2)."""

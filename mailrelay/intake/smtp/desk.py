@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mailrelay.intake.smtp.limits import ConnectionCount, Failures, Limits
+from mailrelay.intake.smtp.quota import Quota
 from mailrelay.intake.smtp.replies import Wording
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory
@@ -36,7 +37,10 @@ CheckPassword = Callable[[str, str], Awaitable[bool]]
 
 @dataclass(slots=True)
 class Desk:
-    """`draft` opens a spool file, `accept` makes a mail ours, `check_password` asks the accounts that exist."""
+    """`draft` opens a spool file, `accept` makes a mail ours, `check_password` asks the accounts that exist.
+
+    `rights_of` tells what a neighbour may do, by its address; see `peers.py`.
+    """
 
     hostname: str
     directory: Callable[[], Directory]
@@ -48,6 +52,8 @@ class Desk:
     wording: Wording
     connections: ConnectionCount
     failures: Failures
+    rights_of: Callable[[str], frozenset[str]]
+    quota: Quota
     acceptances: set[asyncio.Task[Acceptance]] = field(default_factory=set)
 
     async def hand_in(self, envelope: Envelope, draft: DraftLike) -> Acceptance:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from mailrelay.intake.smtp.conversation import Conversation
 from mailrelay.intake.smtp.desk import Accept, CheckPassword, Desk, DraftLike
 from mailrelay.intake.smtp.limits import ConnectionCount, Failures, Limits
+from mailrelay.intake.smtp.quota import Quota
 from mailrelay.intake.smtp.replies import Wording
 from mailrelay.intake.smtp.session import Session
 from mailrelay.model.agency import Directory
@@ -36,7 +37,8 @@ class SmtpDoor:
     """MX, submission, submissions and LMTP in our own event loop.
 
     `draft` opens a spool file, `accept` makes a mail ours and is never cancelled by a client, `check_password` tells whether
-    a password is right (an exception means: cannot tell now). Without `tls` nobody can log in.
+    a password is right (an exception means: cannot tell now). Without `tls` nobody can log in. `rights_of` gives the rights
+    of a listed neighbour by its address; `on_suspension` is told a login that sent beyond its quota for too long.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class SmtpDoor:
         tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         wording: Wording | None = None,
+        rights_of: Callable[[str], frozenset[str]] = lambda peer: frozenset(),
+        on_suspension: Callable[[str], None] = lambda login: None,
     ) -> None:
         bounds = limits or Limits()
         self._listeners = tuple(listeners)
@@ -65,6 +69,8 @@ class SmtpDoor:
             wording=wording or Wording(),
             connections=ConnectionCount(bounds),
             failures=Failures(bounds),
+            rights_of=rights_of,
+            quota=Quota(bounds, on_suspension),
         )
         self._sessions: set[Conversation] = set()
         self._servers: list[asyncio.Server] = []
@@ -96,6 +102,11 @@ class SmtpDoor:
         for server in self._servers:
             server.close()
         self._servers.clear()
+
+    @property
+    def quota(self) -> Quota:
+        """What logins have sent; administrators release suspended ones here."""
+        return self._desk.quota
 
     async def close(self, drain: timedelta) -> None:
         """Stop listening, dismiss idle clients, let mails on the wire end within `drain`, then cut. Accepted mails are awaited."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+LOCAL = "local"  # the peer of a Unix socket
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -31,6 +33,10 @@ class Limits:
     auth_failures_per_login: int = 10
     auth_lock_time: timedelta = timedelta(minutes=15)
     auth_delay: timedelta = timedelta(seconds=1)  # grows with each failure of the session
+    quota_recipients: int = 1000  # outside recipients of one login within the quota time
+    quota_time: timedelta = timedelta(hours=1)
+    suspend_after: int = 100  # recipients refused for the quota within its time
+    suspension_time: timedelta = timedelta(hours=24)
 
 
 class Pace:
@@ -65,6 +71,14 @@ def client_of(peer: str) -> str:
     return str(address)
 
 
+def is_loopback(peer: str) -> bool:
+    """Whether a peer is on this machine."""
+    try:
+        return peer == LOCAL or ipaddress.ip_address(peer.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
 class ConnectionCount:
     """Open connections, in total and per client address."""
 
@@ -73,9 +87,10 @@ class ConnectionCount:
         self._open: Counter[str] = Counter()
         self.total = 0
 
-    def enter(self, client: str) -> bool:
-        """Count a connection in; False (and nothing counted) when there is no room."""
-        if self.total >= self._limits.connections or self._open[client] >= self._limits.connections_per_address:
+    def enter(self, client: str, *, listed: bool = False) -> bool:
+        """Count a connection in; False (and nothing counted) when there is no room. `listed` neighbours may use all of it."""
+        most = self._limits.connections if listed else self._limits.connections_per_address
+        if self.total >= self._limits.connections or self._open[client] >= most:
             return False
         self._open[client] += 1
         self.total += 1

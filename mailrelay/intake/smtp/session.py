@@ -11,11 +11,15 @@ from mailrelay.intake.smtp.authentication import Login
 from mailrelay.intake.smtp.content import Content
 from mailrelay.intake.smtp.conversation import Conversation
 from mailrelay.intake.smtp.envelope import MailCommand, parse_mail, parse_rcpt
+from mailrelay.intake.smtp.peers import XCLIENT, XFORWARD, RealClient, read_client
 from mailrelay.intake.smtp.replies import Complaint
 from mailrelay.model.acceptance import Acceptance
+from mailrelay.model.agency import Directory
 from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
+from mailrelay.telemetry import log
 
 _WITH_LOGIN = frozenset({Door.SUBMISSION, Door.SUBMISSIONS})
+_NOBODY = RealClient()
 
 
 @dataclass(slots=True)
@@ -24,6 +28,7 @@ class _Mail:
 
     command: MailCommand
     recipients: list[Recipient] = field(default_factory=list)
+    outside: int = 0  # recipients that count for the quota
     content: Content | None = None  # open between BDAT chunks
 
 
@@ -33,6 +38,8 @@ class Session(Conversation):
     _exchange: Login | None = None
     _login: str | None = None
     _mail: _Mail | None = None
+    _asserted: str | None = None  # login of this mail's sender, on the word of a neighbour
+    _forwarded = _NOBODY  # what XFORWARD told about this mail
     _greeted = ""  # the name that the client gave
     _esmtp = False
 
@@ -80,6 +87,7 @@ class Session(Conversation):
             offers.append("REQUIRETLS")
             if self._door in _WITH_LOGIN:
                 offers.append("AUTH PLAIN LOGIN")
+        offers += [f"{verb} {' '.join(names)}" for verb, names in self._neighbour_verbs().items()]
         for offer in offers[:-1]:
             self.say(f"250-{offer}")
         self.say(f"250 {offers[-1]}")
@@ -131,7 +139,14 @@ class Session(Conversation):
             return Complaint("unknown-parameter", {"parameter": "REQUIRETLS"})
         if command.size is not None and command.size > self._desk.limits.size:
             return Complaint("too-big", {"limit": f"{self._desk.limits.size // 1_000_000} MB"})
-        answer = admission.admit_sender(self._desk.directory(), self._origin(), command.sender)
+        directory = self._desk.directory()
+        if "login" in self._rights and self._login is None:
+            self._asserted = admission.asserted_login(directory, command.sender)
+            return None if self._asserted else self._admitted(directory, command.sender)
+        return self._admitted(directory, command.sender)
+
+    def _admitted(self, directory: Directory, sender: str) -> Complaint | None:
+        answer = admission.admit_sender(directory, self._origin(), sender)
         return Complaint(answer.refusal, answer.values) if answer.refusal else None
 
     async def smtp_RCPT(self, argument: str) -> None:
@@ -145,20 +160,44 @@ class Session(Conversation):
         if isinstance(recipient, Complaint):
             await self.complain(recipient, utf8=utf8)
             return
-        if len(mail.recipients) >= self._desk.limits.recipients:
-            await self.refuse("too-many-recipients", limit=str(self._desk.limits.recipients))
-            return
-        answer = admission.admit_recipient(directory, self._origin(), recipient.address)
-        if answer.refusal:
+        complaint = self._judge_recipient(mail, directory, recipient)
+        if complaint is not None:
             # a clerk's list with many old addresses is no attack
-            await self.complain(Complaint(answer.refusal, answer.values), utf8=utf8, weight=int(self._login is None))
+            await self.complain(complaint, utf8=utf8, weight=int(self._login is None))
             return
         mail.recipients.append(recipient)
         self.progressed()
         self.say("250 2.1.5 Recipient OK")
 
+    def _judge_recipient(self, mail: _Mail, directory: Directory, recipient: Recipient) -> Complaint | None:
+        limits = self._desk.limits
+        if len(mail.recipients) >= limits.recipients:
+            return Complaint("too-many-recipients", {"limit": str(limits.recipients)})
+        origin = self._origin()
+        answer = admission.admit_recipient(directory, origin, recipient.address)
+        if answer.refusal:
+            return Complaint(answer.refusal, answer.values)
+        if origin.login is None or directory.is_local(recipient.address):
+            return None
+        refusal = self._desk.quota.refusal(origin.login, mail.outside + 1, self.loop.time())
+        if refusal:
+            log.warning("quota", login=origin.login, refusal=refusal)
+            hours = f"{limits.quota_time.total_seconds() / 3600:g}"
+            return Complaint(refusal, {"login": origin.login, "hours": hours})
+        mail.outside += 1
+        return None
+
     def _origin(self) -> Origin:
-        return Origin(self._door, self._peer, self._greeted, self.tls, self._login, self._esmtp)
+        told = self._forwarded
+        return Origin(
+            self._door,
+            told.peer or self._peer,
+            told.helo or self._greeted,
+            self.tls,
+            self._login or self._asserted,
+            self._esmtp if told.esmtp is None else told.esmtp,
+            via=self._via or (self._peer if told.peer else ""),
+        )
 
     def _envelope(self, mail: _Mail) -> Envelope:
         command = mail.command
@@ -219,16 +258,19 @@ class Session(Conversation):
     async def _conclude(self, mail: _Mail, content: Content) -> None:
         """The content is complete: refuse it, or hand the mail in and tell what came of it."""
         self._mail = None
+        envelope = self._envelope(mail)
+        self._asserted, self._forwarded = None, _NOBODY
         if content.complaint is not None:
             content.discard()
             await self._answer(mail, content.complaint)
             return
         self.stop_waiting()
-        acceptance = await self._desk.hand_in(self._envelope(mail), content.give())
+        acceptance = await self._desk.hand_in(envelope, content.give())
         self.progressed()
         if acceptance.refusal:
             await self._answer(mail, Complaint(acceptance.refusal, acceptance.values))
         else:
+            self._desk.quota.spend(envelope.origin.login or "", mail.outside, self.loop.time())
             await self._answer(mail, acceptance)
 
     async def _answer(self, mail: _Mail, result: Acceptance | Complaint) -> None:
@@ -246,7 +288,52 @@ class Session(Conversation):
     def end_mail(self) -> None:
         if self._mail is not None and self._mail.content is not None:
             self._mail.content.discard()
-        self._mail = None
+        self._mail, self._asserted, self._forwarded = None, None, _NOBODY
+
+    # ── listed neighbours ──
+
+    def _neighbour_verbs(self) -> dict[str, tuple[str, ...]]:
+        """XCLIENT and XFORWARD with the attributes that this neighbour may give."""
+        verbs: dict[str, tuple[str, ...]] = {}
+        if "xclient" in self._rights:
+            verbs["XCLIENT"] = tuple(name for name in XCLIENT if name != "LOGIN" or "login" in self._rights)
+        if "xforward" in self._rights:
+            verbs["XFORWARD"] = XFORWARD
+        return verbs
+
+    async def _tell(self, verb: str, argument: str) -> RealClient | None:
+        """What the neighbour tells of its client; None after a refusal that was said."""
+        permitted = self._neighbour_verbs().get(verb)
+        if permitted is None:
+            await self.refuse("not-implemented")
+        elif self._mail is not None:
+            await self.refuse("bad-sequence", expected="no MAIL yet")
+        else:
+            told = read_client(argument, permitted)
+            if isinstance(told, RealClient):
+                return told
+            await self.complain(told)
+        return None
+
+    async def smtp_XCLIENT(self, argument: str) -> None:
+        """The session begins anew for the client that the neighbour names."""
+        told = await self._tell("XCLIENT", argument)
+        if told is None:
+            return
+        self.speak_for(told.peer)
+        if not self._counted:
+            await self.refuse("too-many-connections")
+        self._greeted, self._esmtp = "", False
+        box = admission.account_of(self._desk.directory(), told.login) if told.login else None
+        self._login = box.login if box else None
+        self.greet()
+
+    async def smtp_XFORWARD(self, argument: str) -> None:
+        """What is told holds for the next mail."""
+        told = await self._tell("XFORWARD", argument)
+        if told is not None:
+            self._forwarded = told
+            self.say("250 2.0.0 OK")
 
     # ── the rest ──
 

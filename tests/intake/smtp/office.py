@@ -131,9 +131,7 @@ class Client:
         """The command and the handshake; `injected` goes in the same packet as the command."""
         await self.send(b"STARTTLS\r\n" + injected)
         assert (await self.reply()).startswith("220")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        await self.writer.start_tls(context)
+        await self.writer.start_tls(_trusting_context())
 
     async def login(self, login: str = "nam.stc", password: str = PASSWORD) -> str:
         token = base64.b64encode(f"\0{login}\0{password}".encode()).decode()
@@ -154,16 +152,36 @@ class Office:
     ports: dict[Door, int]
 
     async def connect(self, door: Door = Door.MX, *, greet: bool = True) -> Client:
-        context = None
-        if door is Door.SUBMISSIONS:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = _trusting_context() if door is Door.SUBMISSIONS else None
         client = Client(*await asyncio.open_connection("127.0.0.1", self.ports[door], ssl=context))
         if greet:
             assert (await client.reply()).startswith("220")
             hello = "LHLO" if door is Door.LMTP else "EHLO"
             assert (await client.ask(f"{hello} may.example")).startswith("250")
         return client
+
+    async def connect_through(self, door: Door, header: bytes) -> Client:
+        """Connect, say a PROXY header, then go on as `connect` does."""
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.ports[door]))
+        await client.send(header)
+        if door is Door.SUBMISSIONS:
+            await client.writer.start_tls(_trusting_context())
+        assert (await client.reply()).startswith("220")
+        assert (await client.ask("EHLO may.example")).startswith("250")
+        return client
+
+    async def session(self, door: Door) -> Any:
+        """Connect and return the door's own side of the connection."""
+        before = set(self.door._sessions)
+        await self.connect(door)
+        (session,) = self.door._sessions - before
+        return session
+
+
+def _trusting_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 async def check_password(login: str, password: str) -> bool:

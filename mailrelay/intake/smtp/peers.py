@@ -1,0 +1,85 @@
+"""Listed neighbours: what they may say about the client behind them (XCLIENT, XFORWARD, PROXY). Strangers never get here.
+
+The rights of a neighbour come from the settings, by the address of its TCP connection: `proxy` (a PROXY header comes first),
+`xclient`, `xforward`, `login` (own-domain senders and XCLIENT LOGIN are taken as logged in), `lmtp` (may use LMTP).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from aiosmtpd.proxy_protocol import V2_CMD, get_proxy
+
+from mailrelay.intake.smtp.replies import Complaint
+
+XCLIENT = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN")
+XFORWARD = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
+_UNKNOWN = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})+\Z")
+_PROXY_TIME = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class RealClient:
+    """The client as a neighbour describes it; "" and None where it said nothing or does not know."""
+
+    peer: str = ""
+    helo: str = ""
+    login: str = ""
+    esmtp: bool | None = None
+
+
+def read_client(argument: str, permitted: tuple[str, ...]) -> RealClient | Complaint:
+    """Read the attributes of XCLIENT or XFORWARD: `NAME=value` with values in xtext."""
+    words = argument.split()
+    if not words:
+        return Complaint("syntax", {"expected": "attribute=value"})
+    said: dict[str, str] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name.upper() not in permitted or not _XTEXT.match(value):
+            return Complaint("bad-parameter", {"parameter": name})
+        said[name.upper()] = "" if value.upper() in _UNKNOWN else _decode(value)
+    peer = _address(said.get("ADDR", ""))
+    if peer is None:
+        return Complaint("bad-parameter", {"parameter": "ADDR"})
+    esmtp = said["PROTO"].upper() == "ESMTP" if said.get("PROTO") else None
+    return RealClient(peer, _word(said.get("HELO", "")), _word(said.get("LOGIN", "")), esmtp)
+
+
+def _decode(xtext: str) -> str:
+    octets = re.sub(r"\+([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), xtext).encode("latin-1")
+    return octets.decode("utf-8", "replace")
+
+
+def _address(text: str) -> str | None:
+    """A plain IP address, "" for none, None for what is no address. IPv6 is written IPV6:… by XCLIENT."""
+    plain = text[5:] if text[:5].upper() == "IPV6:" else text
+    try:
+        return str(ipaddress.ip_address(plain)) if plain else ""
+    except ValueError:
+        return None
+
+
+def _word(text: str) -> str:
+    return text if len(text) <= 255 and text.isprintable() and " " not in text else ""
+
+
+async def read_proxy(reader: asyncio.StreamReader) -> str:
+    """Read a PROXY header, version 1 or 2. Return the client's address, "" when the proxy speaks for itself.
+
+    Raises ConnectionError when no good header comes within five seconds: one that must be there is never guessed.
+    """
+    try:
+        async with asyncio.timeout(_PROXY_TIME):
+            header = await get_proxy(reader)
+    except Exception as fault:  # the parser lets errors of every kind through
+        raise ConnectionError("no PROXY header") from fault
+    if not header.valid:
+        raise ConnectionError(f"bad PROXY header: {header.error}")
+    if header.command == V2_CMD.LOCAL or header.src_addr is None or isinstance(header.src_addr, str | bytes):
+        return ""
+    return str(header.src_addr)
