@@ -7,8 +7,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST = 400
 VAGUE = {
@@ -66,21 +64,31 @@ def test_there_are_files_to_look_at() -> None:
     assert len(SOURCES) > 30
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_source_is_short_named_well_and_says_what_it_is(path: Path) -> None:
-    text = path.read_text()
-    assert len(text.splitlines()) <= LONGEST
-    if name(path) not in VAGUE_ALLOWED:
-        assert not VAGUE & set(path.relative_to(ROOT).with_suffix("").parts)
-    if text.strip():
-        assert ast.get_docstring(ast.parse(text)), "the first lines say what the file is"
+def test_no_file_is_long() -> None:
+    assert {name(path): length for path in SOURCES if (length := len(path.read_text().splitlines())) > LONGEST} == {}
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if "locks" not in path.parts], ids=name)
-def test_text_is_finished_and_speaks_of_no_machine(path: Path) -> None:
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        assert not UNFINISHED.search(line), f"{number}: {line}"
-        assert not MACHINE.search(line), f"{number}: {line}"
+def test_files_are_named_by_what_is_in_them() -> None:
+    vague = [name(path) for path in SOURCES if VAGUE & set(path.relative_to(ROOT).with_suffix("").parts)]
+    assert set(vague) - VAGUE_ALLOWED == set()
+
+
+def test_every_file_begins_by_saying_what_it_is() -> None:
+    told = (path for path in SOURCES if not path.name.startswith("test_"))  # a test file is named after what it tests
+    silent = [
+        name(path) for path in told if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert silent == []
+
+
+def test_text_is_finished_and_speaks_of_no_machine() -> None:
+    found = [
+        f"{name(path)}:{number}: {line.strip()}"
+        for path in FILES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if UNFINISHED.search(line) or MACHINE.search(line)
+    ]
+    assert found == []
 
 
 def test_scripts_can_be_started() -> None:
