@@ -34,6 +34,8 @@ class Contexts:
     def _make(self, policy: TlsPolicy) -> ssl.SSLContext:
         if policy is TlsPolicy.VERIFY:
             context = ssl.create_default_context(cafile=self._ca_file or None)
+            # Python 3.13 turns this on by itself: authorities whose certificates lack a key usage would not be believed.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         else:
             # RFC 7435: without a policy that names the peer, encryption without authentication is better than none.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

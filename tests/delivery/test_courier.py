@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from mailrelay.model.agency import Target, TargetKind
 from mailrelay.model.dispatch import Result, Scope
 
@@ -135,3 +137,21 @@ async def test_nothing_listens(courier, parcel, serve) -> None:
     outcome = one(await courier.deliver(parcel(), Target(TargetKind.SMTP, host="127.0.0.1", port=1)))
     assert (outcome.result, outcome.status) == (Result.DEFERRED, "4.4.1")
     assert "không kết nối được" in outcome.text
+
+
+@pytest.mark.parametrize("place", ["greeting", "mail", "rcpt", "data", "final", "body"])
+async def test_cancelling_at_any_point_leaves_no_connection(serve, courier, parcel, place) -> None:
+    fields = {"reads_data": False, "ehlo": ["mx.test", "PIPELINING"]} if place == "body" else {place: "hang"}
+    peer = await serve(**fields)
+    mail = parcel(mail=(b"x" * 998 + b"\r\n") * 9_000)
+    task = asyncio.create_task(courier.deliver(mail, peer.target()))
+    await asyncio.sleep(0.15)
+    task.cancel()
+    (result,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(result, asyncio.CancelledError)
+    assert courier.counts.idle == 0
+    good = type(peer)()
+    for name in fields:
+        setattr(peer, name, getattr(good, name))
+    many = [courier.deliver(parcel(), peer.target()) for _ in range(courier.settings.connections_per_destination + 1)]
+    assert {o.result for (o,) in await asyncio.gather(*many)} == {Result.RELAYED}  # no slot was lost, either
