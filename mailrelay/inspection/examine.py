@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mailrelay.inspection import seals
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.exchange import content_from_json, findings_from_json
 from mailrelay.inspection.jobs import Job
@@ -161,15 +162,17 @@ class _Examination:
         }
         try:
             reply = await self._ask(worker, request)
-            self._findings += findings_from_json(reply.get("findings"))
+            findings = findings_from_json(reply.get("findings"))
         except (WorkerLost, _StepFailed, ValueError) as fault:
             self._lost(job.check, job.name, fault)
+        else:
+            self._findings += seals.read(findings, self._directory) if job.kind == "pdf" else findings
 
     def _context(self, job: Job, content: Content) -> dict[str, Any]:
         """What the check needs to know of the house."""
         if job.kind == "openpgp":
             return keyrings(self._settings.pgp_home, self._directory, content)
-        return {}
+        return {"at": self._message.received_at.timestamp()}
 
     def _lost(self, check: Check, subject: str, fault: Exception) -> None:
         """Note that a step gave nothing: the worker was lost over it, or the step failed inside it."""

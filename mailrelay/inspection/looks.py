@@ -24,6 +24,13 @@ def _openpgp(job: Job, source: Source, context: Context, limits: Limits, setup: 
     return openpgp.verify(job, source, context, limits, str(setup["gpg"]))
 
 
+def _pdf(job: Job, source: Source, context: Context, limits: Limits, setup: Context) -> list[Finding]:
+    from mailrelay.inspection import pdf
+
+    return pdf.verify(job, source, limits, str(setup["trust_roots"]), float(context["at"]))
+
+
 _LOOKS: dict[str, Callable[[Job, Source, Context, Limits, Context], list[Finding]]] = {
     "openpgp": _openpgp,
+    "pdf": _pdf,
 }

@@ -5,12 +5,12 @@ from __future__ import annotations
 import email.policy
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.examine import Inspector
@@ -22,6 +22,15 @@ from mailrelay.model.identity import AgencyId, MailId
 from mailrelay.model.message import Message
 
 DOMAIN = "hoabinh.gov.vn"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One loop for a file, so that its tests can share one inspector."""
+    for item in items:
+        if pytest_asyncio.is_async_test(item) and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+
+
 Examine = Callable[..., object]
 
 
@@ -34,7 +43,7 @@ def mailbox(address: str, name: str, of: str, *, login: str = "", shared: bool =
     return Mailbox(address, name, AgencyId(of), roles, Target(TargetKind.MAILDIR, "x"), login=login, shared=shared)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def directory() -> Directory:
     return Directory(
         DOMAIN,
@@ -124,15 +133,20 @@ def slugs(findings: Findings, check: Check) -> list[str]:
     return sorted(finding.detail for finding in findings.of(check))
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> InspectionSettings:
-    return InspectionSettings(authserv_id="relay.hoabinh.gov.vn", work_dir=tmp_path, time_limit=10.0)
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> InspectionSettings:
+    return InspectionSettings(
+        authserv_id="relay.hoabinh.gov.vn", work_dir=tmp_path_factory.mktemp("work"), time_limit=10.0, dns_timeout=2.0
+    )
 
 
-@pytest.fixture
-async def bench(tmp_path: Path, settings: InspectionSettings, directory: Directory) -> AsyncIterator[Bench]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bench(
+    tmp_path_factory: pytest.TempPathFactory, settings: InspectionSettings, directory: Directory
+) -> AsyncIterator[Bench]:
+    """One inspector for all tests of a file; a test that kills its worker leaves the next one a new worker."""
     records = Records()
-    inspector = Inspector(replace(settings), txt=records)
+    inspector = Inspector(settings, txt=records)
     await inspector.start()
-    yield Bench(inspector, records, tmp_path, directory)
+    yield Bench(inspector, records, tmp_path_factory.mktemp("mails"), directory)
     await inspector.close()

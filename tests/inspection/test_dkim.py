@@ -88,8 +88,9 @@ async def test_a_good_signature_passes(bench: Bench, key: Key, head: bytes, form
 
 
 async def test_without_a_signature_nothing_is_asked_or_said(bench: Bench) -> None:
+    before = list(bench.records.asked)
     assert (await bench.examine(letter())).of(Check.DKIM) == ()
-    assert bench.records.asked == []
+    assert bench.records.asked == before
 
 
 async def test_ed25519(bench: Bench) -> None:
@@ -210,7 +211,9 @@ async def test_an_unaligned_signature_says_so(bench: Bench, key: Key) -> None:
     assert (await judged(bench, raw))[2]["aligned"] is False
 
 
-async def test_a_worker_lost_between_the_steps_reads_again(bench: Bench, key: Key) -> None:
+async def test_a_worker_lost_between_the_steps_reads_again(
+    bench: Bench, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(bench, key.record)
     pid = bench.inspector.pids()[0]
 
@@ -218,18 +221,20 @@ async def test_a_worker_lost_between_the_steps_reads_again(bench: Bench, key: Ke
         os.kill(pid, signal.SIGKILL)
         return bench.records.zone[name]
 
-    bench.inspector._txt = txt
+    monkeypatch.setattr(bench.inspector, "_txt", txt)
     assert (await judged(bench, signed(key)))[:2] == (Verdict.PASS, "good")
     assert bench.inspector.pids()[0] != pid
 
 
-async def test_a_silent_resolver_is_a_temporary_fault_within_the_limit(bench: Bench, key: Key) -> None:
+async def test_a_silent_resolver_is_a_temporary_fault_within_the_limit(
+    bench: Bench, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def txt(name: str) -> TxtAnswer:
         await asyncio.sleep(60)
         raise AssertionError
 
-    bench.inspector._txt = txt
-    bench.inspector._settings = replace(bench.inspector._settings, dns_timeout=0.2)
+    monkeypatch.setattr(bench.inspector, "_txt", txt)
+    monkeypatch.setattr(bench.inspector, "_settings", replace(bench.inspector._settings, dns_timeout=0.2))
     began = time.monotonic()
     assert (await judged(bench, signed(key)))[:2] == (Verdict.TEMPERROR, "dns-failure")
     assert time.monotonic() - began < 3

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from mailrelay.inspection.examine import Inspector
 from mailrelay.inspection.limits import InspectionSettings
@@ -83,9 +84,9 @@ def forge() -> Iterator[Forge]:
     shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def office(
-    forge: Forge, tmp_path: Path, settings: InspectionSettings, directory: Directory
+    forge: Forge, tmp_path_factory: pytest.TempPathFactory, settings: InspectionSettings, directory: Directory
 ) -> AsyncIterator[Bench]:
     keys = {"stc": ("stc", "expired", "revoked"), "sgddt": ("sgddt",)}
     agencies = tuple(
@@ -94,7 +95,7 @@ async def office(
     )
     inspector = Inspector(replace(settings, pgp_home=forge.rings), txt=Records())
     await inspector.start()
-    yield Bench(inspector, Records(), tmp_path, replace(directory, agencies=agencies))
+    yield Bench(inspector, Records(), tmp_path_factory.mktemp("mails"), replace(directory, agencies=agencies))
     await inspector.close()
 
 
