@@ -66,6 +66,13 @@ def count(node: Node) -> int:
     return node.value
 
 
+def positive(node: Node) -> int:
+    """A whole number from 1."""
+    if count(node) == 0:
+        raise Unreadable("số phải từ 1 trở lên", "the number must be at least 1")
+    return count(node)
+
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 

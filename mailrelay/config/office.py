@@ -60,16 +60,23 @@ def _fit_together(settings: Settings, rows: Rows, problems: Problems) -> None:
             f"the receipts' sender “{sender}” is not in mailboxes.yaml, replies would be lost",
         )
     secrets = Secrets(settings.secrets_dir)
-    for ref, place in _references(rows):
+    for ref, place, is_login in _references(rows):
         fault = secrets.fault(ref)
         if fault is not None:
             problems.add(place, f"{ref.scheme}:{ref.name}: {fault[0]}", f"{ref.scheme}:{ref.name}: {fault[1]}")
+        elif is_login and not secrets.read(ref).startswith("$argon2id$"):
+            problems.add(
+                place,
+                f"{ref.scheme}:{ref.name}: mật khẩu đăng nhập phải được cất dưới dạng băm argon2id",
+                f"{ref.scheme}:{ref.name}: passwords of logins are kept as argon2id hashes",
+            )
 
 
-def _references(rows: Rows) -> Iterator[tuple[SecretRef, Node]]:
+def _references(rows: Rows) -> Iterator[tuple[SecretRef, Node, bool]]:
+    """Secret, place, and whether it is the password of a login (kept as a hash) or one that we show to others."""
     for box in rows.mailboxes:
         if box.value.enabled and box.value.password is not None:
-            yield box.value.password, box.place("password" if "password" in box.node.mapping else "login")
+            yield box.value.password, box.place("password" if "password" in box.node.mapping else "login"), True
     for account in rows.accounts:
         if account.value.enabled and "password" in account.node.mapping:
-            yield account.value.password, account.place("password")
+            yield account.value.password, account.place("password"), False

@@ -19,6 +19,7 @@ from mailrelay.config.table import Table
 from mailrelay.model.agency import TargetKind
 
 SETTINGS_FILE = "mailrelay.toml"
+_SOCKET_PATH = 107  # sockaddr_un of Linux
 
 
 def load_settings(config_dir: Path) -> Settings:
@@ -48,7 +49,7 @@ class _SettingsReader:
         self._data_dir = root.read("data_dir", self._path, config_dir / "data")
         self._secrets_dir = root.read("secrets_dir", self._path, config_dir / "secrets")
         self._forms: dict[str, Callable[[Node], Any]] = {
-            "count": forms.count,
+            "count": forms.positive,
             "workers": _workers,
             "size": forms.size,
             "duration": forms.duration,
@@ -108,10 +109,17 @@ class _SettingsReader:
             self._root.problems.add(
                 tls[0], "certificate và key phải đi cùng nhau", "certificate and key belong together"
             )
+        control = settings.data_dir / settings.listen.control
+        if len(os.fsencode(control)) > _SOCKET_PATH:
+            self._root.problems.add(
+                (self._root.take("listen") or self._root.node),
+                f"đường dẫn ổ cắm điều khiển dài quá {_SOCKET_PATH} byte; hãy đặt listen.control ở chỗ ngắn hơn",
+                f"the path of the control socket is longer than {_SOCKET_PATH} bytes; set listen.control to a shorter one",
+            )
         data_dir, inspection, delivery = settings.data_dir, settings.inspection, settings.delivery
         return replace(
             settings,
-            listen=replace(settings.listen, control=data_dir / settings.listen.control),
+            listen=replace(settings.listen, control=control),
             store=replace(settings.store, url=settings.store.url or f"sqlite:///{data_dir / 'mailrelay.db'}"),
             inspection=replace(inspection, authserv_id=inspection.authserv_id or settings.hostname),
             delivery=replace(delivery, helo=delivery.helo or settings.hostname),

@@ -62,6 +62,12 @@ def test_a_login_without_its_password_file_is_a_problem_at_the_login(office: Pat
     assert problem.startswith(f"mailboxes.yaml:{line}:") and "file:logins/sotc: không có bí mật này" in problem
 
 
+def test_a_password_in_the_clear_is_a_problem(office: Path) -> None:
+    (office / "secrets" / "logins" / "sotc").write_text("matkhau123\n")
+    (problem,) = problems_of(office)
+    assert "argon2id" in problem and "matkhau123" not in problem
+
+
 def test_the_domain_must_be_one(office: Path) -> None:
     path = office / "mailrelay.toml"
     path.write_text(path.read_text("utf-8").replace("hoabinh.gov.vn", "phutho.gov.vn"), "utf-8")

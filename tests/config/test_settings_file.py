@@ -145,6 +145,21 @@ def test_certificate_and_key_belong_together(tmp_path: Path) -> None:
     )
 
 
+def test_a_control_socket_must_fit_its_address(tmp_path: Path) -> None:
+    text = f'domain = "hoabinh.gov.vn"\ndata_dir = "{"kho" * 40}"\n[listen]\nmx = []\n'
+    (problem,) = problems_of(tmp_path, text)
+    assert problem.startswith("mailrelay.toml:3:1: đường dẫn ổ cắm điều khiển dài quá 107 byte")
+    settings_of(tmp_path, text.replace("mx = []", 'control = "/run/mailrelay.sock"'))
+
+
+def test_limits_of_nothing_are_refused(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, 'domain = "hoabinh.gov.vn"\n[limits]\nrecipients = 0\nerrors = -1\n')
+    assert [line.partition(" [")[0] for line in problems] == [
+        "mailrelay.toml:3:1: số phải từ 1 trở lên",
+        "mailrelay.toml:4:1: số không được âm",
+    ]
+
+
 def test_a_missing_secret_is_a_problem(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, 'domain = "hoabinh.gov.vn"\n[dkim]\nrsa_key = "file:dkim.pem"\n')
     assert len(problems) == 1 and problems[0].startswith("mailrelay.toml:3:1: không có bí mật này")
