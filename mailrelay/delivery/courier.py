@@ -70,6 +70,8 @@ class Courier:
 
     async def _into_maildir(self, parcel: Parcel, target: Target) -> tuple[Outcome, ...]:
         loop = asyncio.get_running_loop()
+        if not target.path:  # would be the working folder
+            raise ValueError("a Maildir target without a folder")
         folder = Path(target.path)
         writes = [
             loop.run_in_executor(self._threads, put, folder, parcel, recipient, self.settings.hostname)

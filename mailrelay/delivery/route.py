@@ -27,17 +27,17 @@ def route(address: str, directory: Directory, routes: Sequence[Route]) -> Target
     An unknown or disabled address of our own domain has none, whatever the routes say: a smarthost or MX would send it back
     to us. The most exact route wins, not the first. Without a port, a target of kind smtp means the MX hosts of its `host`.
     """
-    box = directory.mailbox(address) or _system_box(address, directory)
-    if box is not None:
-        return box.target if box.enabled else None
     local, at, domain = address.rpartition("@")
     domain = domain.rstrip(".").lower()
-    if not (local and at and domain) or domain == directory.domain.lower():
-        return None
-    target = _routed(domain, routes)
-    if target is not None and target.kind is TargetKind.SMTP and not target.host:
-        return replace(target, host=domain)
-    return target
+    is_own = domain == directory.domain.lower()
+    box = directory.mailbox(address) or _system_box(address, directory)
+    if box is not None:
+        target = box.target if box.enabled else None
+    else:
+        target = _routed(domain, routes) if local and at and domain and not is_own else None
+    if target is None or target.kind is not TargetKind.SMTP or target.host:
+        return target
+    return None if is_own else replace(target, host=domain)
 
 
 def _system_box(address: str, directory: Directory) -> Mailbox | None:

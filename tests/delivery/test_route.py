@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -33,6 +33,8 @@ DIRECTORY = Directory(
         box("vanthu@hoabinh.gov.vn", aliases=("vt@hoabinh.gov.vn",)),
         box("cu@hoabinh.gov.vn", enabled=False),
         box("khach@example.vn"),
+        replace(box("xa@example.vn"), target=BY_MX),
+        replace(box("vong@hoabinh.gov.vn"), target=BY_MX),
     ),
     system_addresses={"postmaster": "vanthu@hoabinh.gov.vn"},
 )
@@ -50,6 +52,8 @@ WAYS = (Way("*", SMARTHOST), Way("moha.gov.vn", BY_MX), Way(".luongson.vn", DIST
         ("ai@hoabinh.gov.vn", None),
         ("ai@HOABINH.GOV.VN.", None),
         ("ai@example.vn", SMARTHOST),
+        ("xa@example.vn", Target(TargetKind.SMTP, host="example.vn", tls="encrypt")),
+        ("vong@hoabinh.gov.vn", None),  # our own MX would bring it back
         ("ai@moha.gov.vn", Target(TargetKind.SMTP, host="moha.gov.vn", tls="encrypt")),
         ("ai@a.b.luongson.vn", DISTRICT),
         ("ai@luongson.vn", SMARTHOST),

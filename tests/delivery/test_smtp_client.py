@@ -269,6 +269,12 @@ async def test_a_fault_of_our_own_is_put_off_and_logged(courier, parcel) -> None
     assert (outcome.result, outcome.status) == (Result.DEFERRED, "4.3.0")
 
 
+async def test_a_maildir_without_a_folder_is_not_the_working_folder(courier, parcel) -> None:
+    outcome = await one(courier, parcel(), Target(TargetKind.MAILDIR))
+    assert (outcome.result, outcome.status) == (Result.DEFERRED, "4.3.0")
+    assert not Path("new").exists()
+
+
 def test_names_of_this_service() -> None:
     settings = DeliverySettings(hostname="Relay.VN", own_names=frozenset({"MX.vn", "localhost"}))
     assert settings.names == {"relay.vn", "mx.vn"}
