@@ -10,6 +10,7 @@ from datetime import timedelta
 from mailrelay.config.office import Office
 from mailrelay.config.secrets import Secrets
 from mailrelay.config.settings import Settings
+from mailrelay.daemon.activation import inherited_sockets
 from mailrelay.delivery.courier import Courier
 from mailrelay.delivery.dkim import Signer, SigningKey
 from mailrelay.delivery.settings import DeliverySettings
@@ -96,6 +97,8 @@ def smtp_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> SmtpDoor:
         tls=_tls(settings),
         limits=_limits(settings),
         wording=Wording(settings.smtp.reply_charset, settings.receipts.base_url),
+        rights_of=lambda peer: office().settings.rights_of(peer),
+        on_suspension=lambda login: log.warning("login-suspended", login=login),
     )
 
 
@@ -155,13 +158,18 @@ def ticks(parts: Parts, imap: ImapDoor) -> tuple[Tick, ...]:
 
 
 def _listeners(settings: Settings) -> Iterator[Listener]:
+    """What systemd opened goes first; a door that it opened is not opened a second time from the settings."""
     listen = settings.listen
+    inherited = inherited_sockets()
     for door, places in (
         (Door.MX, listen.mx),
         (Door.SUBMISSION, listen.submission),
         (Door.SUBMISSIONS, listen.submissions),
         (Door.LMTP, listen.lmtp),
     ):
+        if door.value in inherited:
+            yield Listener(door, sockets=inherited[door.value])
+            continue
         for place in places:
             yield Listener(door, place.host, place.port)
 
@@ -174,6 +182,7 @@ def _limits(settings: Settings) -> Limits:
         size=given.message_size,
         recipients=given.recipients,
         errors=given.errors,
+        auth_failures_per_session=given.auth_failures,
         command_time=given.command_time,
         data_time=given.data_time,
         minimum_rate=given.minimum_rate,
