@@ -62,15 +62,13 @@ def loads(kind: Any, text: str) -> Any:
 
 
 def _json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_free)
+    text = _READABLE.encode(value)
     if text.isascii():
         return text
     try:
         text.encode()
-    except (
-        UnicodeEncodeError
-    ):  # lone surrogates from undecodable header bytes: written as escapes, read back as they were
-        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_free)
+    except UnicodeEncodeError:  # lone surrogates, from header bytes that are no text: escapes bring them back
+        return _ESCAPED.encode(value)
     return text
 
 
@@ -90,10 +88,16 @@ def _free(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no place in a stored mapping")
 
 
+# Made once: json.dumps makes an encoder at every call.
+_READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_free)
+_ESCAPED = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_free)
+
+
 @cache
 def _fields(kind: type) -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
+    """The fields that make a value; what a type works out for itself from them (init=False) is not stored."""
     hints = typing.get_type_hints(kind)
-    return tuple((field, hints[field.name]) for field in dataclasses.fields(kind))
+    return tuple((field, hints[field.name]) for field in dataclasses.fields(kind) if field.init)
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

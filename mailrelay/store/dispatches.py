@@ -28,34 +28,44 @@ EXISTING = "SELECT dispatch_id FROM dispatch WHERE mail_id = :mail_id AND recipi
 GET = f"SELECT {_COLUMNS} FROM dispatch WHERE dispatch_id = :dispatch_id"
 OF_MAIL = f"SELECT {_COLUMNS} FROM dispatch WHERE mail_id = :mail_id ORDER BY dispatch_id"
 
-# Urgent first, then by time; at most :per_destination at once to one destination, those under way included. Saturated
-# destinations are left out first, so that a long queue for one does not hide the others behind the :window.
-_CLAIMABLE = """
-WITH busy AS (
+# Urgent first, then by time; at most :per_destination at once to one destination, those under way included. Destination by
+# destination through the index, so that a claim costs what it takes and not what waits.
+_CLAIM = """
+WITH RECURSIVE busy AS (
     SELECT destination, count(*) AS n FROM dispatch WHERE state = 'sending' AND lease_until > :now GROUP BY destination
-), waiting AS (
-    SELECT dispatch_id, destination, urgency, next_attempt_at FROM dispatch
-    WHERE state IN ('queued','deferred') AND urgency IN (0,1,2,3,4) AND next_attempt_at <= :now
-      AND destination NOT IN (SELECT destination FROM busy WHERE n >= :per_destination)
+), waiting(destination) AS (
+    SELECT min(destination) FROM dispatch WHERE state IN ('queued','deferred')
+    UNION ALL
+    SELECT (SELECT min(d.destination) FROM dispatch d
+            WHERE d.state IN ('queued','deferred') AND d.destination > waiting.destination)
+    FROM waiting WHERE waiting.destination IS NOT NULL
+), room(destination, urgency) AS (
+    SELECT waiting.destination, u.column1 FROM waiting CROSS JOIN (VALUES (0), (1), (2), (3), (4)) u
+    LEFT JOIN busy ON busy.destination = waiting.destination
+    WHERE waiting.destination IS NOT NULL AND coalesce(busy.n, 0) < :per_destination
+), due AS (
+    {due}
     UNION ALL
     SELECT dispatch_id, destination, urgency, next_attempt_at FROM dispatch
     WHERE state = 'sending' AND lease_until <= :now
-), first AS (
-    SELECT * FROM waiting ORDER BY urgency DESC, next_attempt_at, dispatch_id LIMIT :window
 ), placed AS (
-    SELECT first.*, coalesce(busy.n, 0) + row_number() OVER (
-        PARTITION BY first.destination ORDER BY first.urgency DESC, first.next_attempt_at, first.dispatch_id) AS place
-    FROM first LEFT JOIN busy ON busy.destination = first.destination
+    SELECT due.*, coalesce(busy.n, 0) + row_number() OVER (
+        PARTITION BY due.destination ORDER BY due.urgency DESC, due.next_attempt_at, due.dispatch_id) AS place
+    FROM due LEFT JOIN busy ON busy.destination = due.destination
 ), chosen AS (
     SELECT dispatch_id FROM placed WHERE place <= :per_destination
     ORDER BY urgency DESC, next_attempt_at, dispatch_id LIMIT :limit
-)"""
-_TAKE = (
-    "UPDATE dispatch SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until"
-    f" WHERE dispatch_id IN (SELECT dispatch_id FROM {{source}}) RETURNING {_COLUMNS}"
 )
-CLAIM = {Engine.SQLITE: f"{_CLAIMABLE} {_TAKE.format(source='chosen')}"}
-_WINDOW = 8  # times the limit: how far a claim looks past destinations that become saturated by it
+UPDATE dispatch SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until
+WHERE dispatch_id IN (SELECT dispatch_id FROM chosen) RETURNING """
+_FIRST_DUE = """SELECT {columns} FROM dispatch w
+    WHERE w.destination = room.destination AND w.urgency = room.urgency AND w.state IN ('queued','deferred')
+      AND w.next_attempt_at <= :now ORDER BY w.next_attempt_at, w.dispatch_id LIMIT :per_destination"""
+_DUE = {
+    Engine.SQLITE: f"""SELECT d.dispatch_id, d.destination, d.urgency, d.next_attempt_at FROM room CROSS JOIN dispatch d
+    ON d.dispatch_id IN ({_FIRST_DUE.format(columns="w.dispatch_id")})""",
+}
+CLAIM = {engine: _CLAIM.format(due=due) + _COLUMNS for engine, due in _DUE.items()}
 
 # A final state is corrected only by a success that came to be known later (FAILED, WITHDRAWN -> DELIVERED, RELAYED).
 _OVERRIDABLE = {
@@ -87,8 +97,7 @@ RETRY = (
 )
 END_LEASES = "UPDATE dispatch SET lease_until = :now WHERE state = 'sending' AND lease_until > :now"
 STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
-# By urgency, so that the index that serves claims serves this look, too.
-NEXT_WAITING = "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred') AND urgency = :urgency"
+NEXT_WAITING = "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred')"
 NEXT_EXPIRY = "SELECT min(lease_until) FROM dispatch WHERE state = 'sending'"
 COUNTS = "SELECT state, count(*) FROM dispatch GROUP BY state"
 
@@ -156,7 +165,6 @@ def claim(
         "now": microseconds(now),
         "lease_until": microseconds(now + lease),
         "limit": limit,
-        "window": limit * _WINDOW,
         "per_destination": per_destination,
     }
     claimed = [_dispatch(row) for row in tx.rows(CLAIM[tx.engine], parameters)]
@@ -194,7 +202,7 @@ def settle(
     change = {"dispatch_id": dispatch_id, "state": state, "next_attempt_at": due, "detail": shown}
     moved = tx.execute(sql, change) == 1
     if not moved:
-        require(tx.row(STATE, {"dispatch_id": dispatch_id}) is not None, f"dispatch {dispatch_id}")
+        require(tx.row(STATE, {"dispatch_id": dispatch_id}) is not None, f"lượt gửi {dispatch_id}")
     result = {"result": outcome.result, "status": outcome.status, "outcome": dumps(outcome)}
     tx.execute(ADD_ATTEMPT, {"dispatch_id": dispatch_id, "at": microseconds(at), **result})
     return moved
@@ -220,8 +228,8 @@ def _move(tx: Transaction, sql: str, parameters: Parameters) -> None:
         return
     dispatch_id = parameters["dispatch_id"]
     state = tx.value(STATE, {"dispatch_id": dispatch_id})
-    require(state is not None, f"dispatch {dispatch_id}")
-    raise NotAllowed(f"dispatch {dispatch_id} is {state}")
+    require(state is not None, f"lượt gửi {dispatch_id}")
+    raise NotAllowed(f"Lượt gửi {dispatch_id} đang là {state}. (The state of the dispatch does not allow it.)")
 
 
 def get(tx: Transaction, dispatch_id: int) -> Dispatch | None:
@@ -265,8 +273,7 @@ def listing(
 
 def next_due(tx: Transaction) -> datetime | None:
     """When a claim may find something again: the next attempt or the end of a lease, whichever comes first."""
-    waiting = [tx.value(NEXT_WAITING, {"urgency": urgency}) for urgency in range(len(_URGENCIES))]
-    moments = [found for found in (*waiting, tx.value(NEXT_EXPIRY)) if found is not None]
+    moments = [found for sql in (NEXT_WAITING, NEXT_EXPIRY) if (found := tx.value(sql)) is not None]
     return moment(min(moments)) if moments else None
 
 

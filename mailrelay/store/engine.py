@@ -79,7 +79,7 @@ async def open_reader(url: str) -> Store:
 
 def _path(url: str) -> Path:
     if not url.startswith(_SQLITE) or url == _SQLITE:
-        raise StoreFault("the store's address must be sqlite:///PATH")
+        raise StoreFault("Địa chỉ kho phải là sqlite:///ĐƯỜNG-DẪN. (The store's address must be sqlite:///PATH.)")
     return Path(url.removeprefix(_SQLITE))
 
 
@@ -100,7 +100,8 @@ class DataLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            raise Fault(f"another mailrelay process uses {self._path.parent}") from error
+            folder = self._path.parent
+            raise Fault(f"Một tiến trình mailrelay khác đang dùng {folder}. (Another one uses {folder}.)") from error
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor

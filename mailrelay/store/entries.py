@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 
 from mailrelay.model.document import Document
 from mailrelay.model.entry import Book, EntryStatus, RegisterEntry
@@ -114,7 +113,7 @@ def insert(tx: Transaction, entry: RegisterEntry, document_key: str | None, *, a
             "text_fold": fold(plain(f"{code} {entry.document.summary} {entry.counterpart}")),
         },
     )
-    add_arrival(tx, entry_id, entry.mail_id, entry.recipients, at)
+    _add_arrival(tx, entry_id, entry.mail_id, entry.recipients, at)
     _add_status(tx, entry_id, entry.status, at, actor, entry.note)
     return entry_id
 
@@ -132,15 +131,19 @@ def get(tx: Transaction, entry_id: int) -> RegisterEntry | None:
 
 def add_arrival(tx: Transaction, entry_id: int, mail_id: MailId, recipients: Sequence[str], at: datetime) -> None:
     """Note that a mail brought the paper of an entry. The same mail again only adds the recipients that are new."""
-    arrival: dict[str, Any] = {"entry_id": entry_id, "mail_id": mail_id}
+    arrival = {"entry_id": entry_id, "mail_id": mail_id}
     present = tx.value(ARRIVAL, arrival)
     if present is None:
-        arrival |= {"recipients": dumps(tuple(recipients), _RECIPIENTS), "at": microseconds(at)}
-        tx.execute(ADD_ARRIVAL, arrival)
+        _add_arrival(tx, entry_id, mail_id, recipients, at)
         return
     before: tuple[str, ...] = loads(_RECIPIENTS, present)
     if wider := tuple(address for address in recipients if address not in before):
         tx.execute(WIDEN_ARRIVAL, arrival | {"recipients": dumps(before + wider, _RECIPIENTS)})
+
+
+def _add_arrival(tx: Transaction, entry_id: int, mail_id: MailId, recipients: Sequence[str], at: datetime) -> None:
+    arrival = {"entry_id": entry_id, "mail_id": mail_id, "at": microseconds(at)}
+    tx.execute(ADD_ARRIVAL, {**arrival, "recipients": dumps(tuple(recipients), _RECIPIENTS)})
 
 
 def of_mail(tx: Transaction, mail_id: MailId) -> tuple[RegisterEntry, ...]:
@@ -168,10 +171,10 @@ def set_status(
     """
     key = {"entry_id": entry_id}
     row = tx.row(SEQ, key)
-    require(row is not None, f"entry {entry_id}")
+    require(row is not None, f"mục {entry_id}")
     present = row[0] if row else None
     if seq is not None and present not in (None, seq):
-        raise NotAllowed(f"entry {entry_id} has number {present} already")
+        raise NotAllowed(f"Mục {entry_id} đã có số {present}. (The entry has its number already.)")
     tx.execute(SET_STATUS, {**key, "status": status})
     if note:
         tx.execute(SET_NOTE, {**key, "note": plain(note)})

@@ -100,12 +100,12 @@ def insert(tx: Transaction, record: MailRecord) -> None:
 
 def update(tx: Transaction, record: MailRecord) -> None:
     """Replace what is known of a mail, once it was judged. Raises NotFound."""
-    require(tx.execute(UPDATE, _parameters(record)), record.message.mail_id)
+    require(tx.execute(UPDATE, _parameters(record)), f"thư {record.message.mail_id}")
 
 
 def set_state(tx: Transaction, mail_id: MailId, state: MessageState) -> None:
     """Move a mail as a whole to another state. Raises NotFound."""
-    require(tx.execute(SET_STATE, {"mail_id": mail_id, "state": state}), mail_id)
+    require(tx.execute(SET_STATE, {"mail_id": mail_id, "state": state}), f"thư {mail_id}")
 
 
 def get(tx: Transaction, mail_id: MailId) -> MailRecord | None:

@@ -37,7 +37,7 @@ def prepare_sqlite(path: Path) -> None:
         assert_triggers(SqliteTransaction(connection))
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise StoreFault(f"the store {path} cannot be prepared: {error}") from error
+        raise StoreFault(f"Không chuẩn bị được kho {path}: {error}. (The store cannot be prepared.)") from error
     finally:
         connection.close()
 
@@ -45,7 +45,7 @@ def prepare_sqlite(path: Path) -> None:
 def check_sqlite(path: Path) -> None:
     """Raise StoreFault unless the file exists at the revision that this version reads."""
     if not path.exists():
-        raise StoreFault(f"there is no store at {path}")
+        raise StoreFault(f"Chưa có kho {path}. (There is no store yet: start the service once.)")
     connection = sqlite.connect(path, writing=False)
     try:
         revision = _revision(connection)
@@ -53,7 +53,8 @@ def check_sqlite(path: Path) -> None:
         connection.close()
     if revision != HEAD:
         raise StoreFault(
-            f"the store has revision {revision or 'none'}, this version reads {HEAD}: start the service once"
+            f"Kho có phiên bản {revision or '–'}, chương trình này đọc {HEAD}: hãy khởi động dịch vụ một lần."
+            " (The store is of another version: start the service once.)"
         )
 
 
@@ -78,7 +79,7 @@ def _upgrade_sqlite(path: Path) -> None:
     with engine.begin() as connection:
         upgrade(connection)
         if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-            raise StoreFault("the upgrade would leave rows that point nowhere")
+            raise StoreFault("Nâng cấp kho sẽ để lại dòng mồ côi. (The upgrade would leave rows that point nowhere.)")
 
 
 def configuration() -> Config:
@@ -100,4 +101,4 @@ def upgrade(connection: Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise StoreFault(f"the schema cannot be upgraded: {error}") from error
+        raise StoreFault(f"Không nâng cấp được kho: {error}. (The schema cannot be upgraded.)") from error

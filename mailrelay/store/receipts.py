@@ -66,7 +66,7 @@ def due(tx: Transaction, limit: int) -> tuple[Receipt, ...]:
 def mark(tx: Transaction, receipt_id: int, state: ReceiptState, notice_id: MailId | None = None) -> None:
     """Move a receipt on; `notice_id` names the stored mail that carries it. Raises NotFound."""
     parameters = {"receipt_id": receipt_id, "state": state, "notice_id": notice_id}
-    require(tx.execute(MARK, parameters), f"receipt {receipt_id}")
+    require(tx.execute(MARK, parameters), f"biên nhận {receipt_id}")
 
 
 def of_mail(tx: Transaction, mail_id: MailId) -> tuple[Receipt, ...]:

@@ -42,6 +42,7 @@ metadata = MetaData(
 
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
 _STRICT = {"sqlite_strict": True}
+_BY_KEY = {"sqlite_strict": True, "sqlite_with_rowid": False}  # small rows that are found by their key alone
 
 
 class Table(SQLModel):
@@ -115,7 +116,7 @@ class CounterRow(Table, table=True):
     """The last number given in a book; counted up in the transaction that uses the number, so that none is lost."""
 
     __tablename__ = "book_counter"
-    __table_args__ = (_among("book", Book), _check("last_seq", "last_seq > 0"), _STRICT)
+    __table_args__ = (_among("book", Book), _check("last_seq", "last_seq > 0"), _BY_KEY)
     agency: str = _text(key=True)
     book: str = _text(key=True)
     year: int = _big(key=True)
@@ -135,7 +136,6 @@ class EntryRow(Table, table=True):
         _check("year", "year BETWEEN 1945 AND 9999"),
         _check("accepted_on", "length(accepted_on) = 10"),
         Index(None, "agency", "book", "year", "entry_id"),
-        Index(None, "mail_id"),
         _STRICT,
     )
     entry_id: int = _big(key=True)
@@ -160,7 +160,7 @@ class ArrivalRow(Table, table=True):
     """One way by which the paper of an entry came: the same paper by two mails is one entry with two arrivals."""
 
     __tablename__ = "entry_arrival"
-    __table_args__ = (UniqueConstraint("entry_id", "mail_id"), Index(None, "mail_id"), _STRICT)
+    __table_args__ = (UniqueConstraint("mail_id", "entry_id"), _STRICT)
     arrival_id: int = _big(key=True)
     entry_id: int = _big(ForeignKey("register_entry.entry_id"))
     mail_id: str = _text(ForeignKey("message.mail_id"))
@@ -213,10 +213,10 @@ class DispatchRow(Table, table=True):
         _check("urgency", f"urgency BETWEEN 0 AND {len(Urgency) - 1}"),
         _check("attempts", "attempts >= 0"),
         _check("lease", "(state = 'sending') = (lease_until IS NOT NULL)"),
-        Index("ix_dispatch_waiting", "urgency", "next_attempt_at", "destination", **_where(_WAITING)),
+        Index("ix_dispatch_waiting", "destination", "urgency", "next_attempt_at", "dispatch_id", **_where(_WAITING)),
         Index("ix_dispatch_next", "next_attempt_at", **_where(_WAITING)),
+        # No index over all states: SQLite would prefer it to those over the few open rows, and every move would cost more.
         Index("ix_dispatch_sending", "lease_until", "destination", **_where("state = 'sending'")),
-        Index(None, "state", "dispatch_id"),
         _STRICT,
     )
     dispatch_id: int = _big(key=True)
@@ -275,7 +275,7 @@ class CursorRow(Table, table=True):
     """How far an IMAP folder was read."""
 
     __tablename__ = "poll_cursor"
-    __table_args__ = (_STRICT,)
+    __table_args__ = (_BY_KEY,)
     account: str = _text(key=True)
     folder: str = _text(key=True)
     uidvalidity: int = _big()
@@ -286,7 +286,7 @@ class PollRow(Table, table=True):
     """What became of one message of an IMAP folder: exactly one outcome for every UID."""
 
     __tablename__ = "poll_outcome"
-    __table_args__ = (_STRICT,)
+    __table_args__ = (_BY_KEY,)
     account: str = _text(key=True)
     folder: str = _text(key=True)
     uidvalidity: int = _big(key=True)

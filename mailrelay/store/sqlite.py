@@ -26,7 +26,7 @@ _SYNCHRONOUS_FULL = 2
 def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
     """Open one connection with the settings that the store depends on, and check that they are in force."""
     if sqlite3.sqlite_version_info < _OLDEST:
-        raise StoreFault(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or later is needed")
+        raise StoreFault(f"SQLite {sqlite3.sqlite_version} quá cũ, cần từ 3.37. (SQLite is too old: 3.37 is needed.)")
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
@@ -36,7 +36,7 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
     except sqlite3.Error as error:
-        raise StoreFault(f"the store {path} cannot be opened: {error}") from error
+        raise StoreFault(f"Không mở được kho {path}: {error}. (The store cannot be opened.)") from error
     verify(connection, writing=writing)
     return connection
 
@@ -52,7 +52,9 @@ def verify(connection: sqlite3.Connection, *, writing: bool) -> None:
     for name, value in wanted.items():
         found = connection.execute(f"PRAGMA {name}").fetchone()[0]
         if found != value:
-            raise StoreFault(f"refusing to start: PRAGMA {name} is {found}, not {value}")
+            raise StoreFault(
+                f"Không khởi động: PRAGMA {name} là {found}, phải là {value}. (A durability setting is not in force.)"
+            )
 
 
 class SqliteBackend:

@@ -69,7 +69,7 @@ def placeholders(name: str, values: Sequence[Any]) -> tuple[str, dict[str, Any]]
 def require(touched: int, thing: object) -> None:
     """Raise NotFound when a statement that must touch a row touched none."""
     if not touched:
-        raise NotFound(f"{thing} is not in the store")
+        raise NotFound(f"Không có {thing} trong kho. (It is not in the store.)")
 
 
 def contains(text: str) -> str:

@@ -69,7 +69,7 @@ def _strategy(hint: Any) -> st.SearchStrategy[Any]:
 
 def _record(kind: type) -> st.SearchStrategy[Any]:
     hints = typing.get_type_hints(kind)
-    return st.builds(kind, **{item.name: _strategy(hints[item.name]) for item in dataclasses.fields(kind)})
+    return st.builds(kind, **{item.name: _strategy(hints[item.name]) for item in dataclasses.fields(kind) if item.init})
 
 
 @pytest.mark.parametrize("kind", _model_types(), ids=lambda kind: kind.__name__)

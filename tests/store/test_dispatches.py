@@ -139,6 +139,14 @@ async def test_a_lease_that_ran_out_is_taken_over(store: Store) -> None:
     assert [(d.dispatch_id, d.attempts) for d in await _claim(store, seconds)] == [(lost.dispatch_id, 2)]
 
 
+async def test_the_leases_of_a_dead_process_can_be_ended_at_once(store: Store) -> None:
+    lost = await _queue(store, "d", "e")
+    assert len(await _claim(store)) == 2
+    assert await store.write(lambda tx: dispatches.end_leases(tx, at(1))) == 2
+    assert await store.write(lambda tx: dispatches.end_leases(tx, at(1))) == 0
+    assert [d.dispatch_id for d in await _claim(store, 1)] == [d.dispatch_id for d in lost]
+
+
 async def test_expired_leases_count_within_the_share(store: Store) -> None:
     await _queue(store, *["d"] * 4)
     assert len(await _claim(store, each=2)) == 2

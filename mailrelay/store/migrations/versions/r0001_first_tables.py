@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.CheckConstraint("last_seq > 0", name=op.f("ck_book_counter_last_seq")),
         sa.PrimaryKeyConstraint("agency", "book", "year", name=op.f("pk_book_counter")),
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "log_event",
@@ -111,6 +112,7 @@ def upgrade() -> None:
         sa.Column("last_uid", _BIG, nullable=False),
         sa.PrimaryKeyConstraint("account", "folder", name=op.f("pk_poll_cursor")),
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "poll_outcome",
@@ -122,6 +124,7 @@ def upgrade() -> None:
         sa.Column("mail_id", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("account", "folder", "uidvalidity", "uid", name=op.f("pk_poll_outcome")),
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "dispatch",
@@ -165,10 +168,9 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'sending'"),
             postgresql_where=sa.text("state = 'sending'"),
         )
-        batch_op.create_index(batch_op.f("ix_dispatch_state_dispatch_id"), ["state", "dispatch_id"], unique=False)
         batch_op.create_index(
             "ix_dispatch_waiting",
-            ["urgency", "next_attempt_at", "destination"],
+            ["destination", "urgency", "next_attempt_at", "dispatch_id"],
             unique=False,
             sqlite_where=sa.text("state IN ('queued','deferred')"),
             postgresql_where=sa.text("state IN ('queued','deferred')"),
@@ -245,7 +247,6 @@ def upgrade() -> None:
             ["agency", "book", "year", "entry_id"],
             unique=False,
         )
-        batch_op.create_index(batch_op.f("ix_register_entry_mail_id"), ["mail_id"], unique=False)
 
     op.create_table(
         "attempt",
@@ -279,12 +280,9 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["mail_id"], ["message.mail_id"], name=op.f("fk_entry_arrival_mail_id_message")),
         sa.PrimaryKeyConstraint("arrival_id", name=op.f("pk_entry_arrival")),
-        sa.UniqueConstraint("entry_id", "mail_id", name=op.f("uq_entry_arrival_entry_id_mail_id")),
+        sa.UniqueConstraint("mail_id", "entry_id", name=op.f("uq_entry_arrival_mail_id_entry_id")),
         sqlite_strict=True,
     )
-    with op.batch_alter_table("entry_arrival", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_entry_arrival_mail_id"), ["mail_id"], unique=False)
-
     op.create_table(
         "entry_status",
         sa.Column("status_id", _BIG, nullable=False),
