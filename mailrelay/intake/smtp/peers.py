@@ -24,12 +24,21 @@ _PROXY_TIME = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class RealClient:
-    """The client as a neighbour describes it; "" and None where it said nothing or does not know."""
+    """The client as a neighbour describes it: None where it said nothing, "" where it does not know."""
 
-    peer: str = ""
-    helo: str = ""
-    login: str = ""
+    peer: str | None = None
+    helo: str | None = None
+    login: str | None = None
     esmtp: bool | None = None
+
+    def with_more(self, told: RealClient) -> RealClient:
+        """What was said before and now; one description may come in several commands."""
+        return RealClient(
+            self.peer if told.peer is None else told.peer,
+            self.helo if told.helo is None else told.helo,
+            self.login if told.login is None else told.login,
+            self.esmtp if told.esmtp is None else told.esmtp,
+        )
 
 
 def read_client(argument: str, permitted: tuple[str, ...]) -> RealClient | Complaint:
@@ -43,11 +52,11 @@ def read_client(argument: str, permitted: tuple[str, ...]) -> RealClient | Compl
         if name.upper() not in permitted or not _XTEXT.match(value):
             return Complaint("bad-parameter", {"parameter": name})
         said[name.upper()] = "" if value.upper() in _UNKNOWN else _decode(value)
-    peer = _address(said.get("ADDR", ""))
-    if peer is None:
+    peer = _address(said["ADDR"]) if "ADDR" in said else None
+    if peer is None and "ADDR" in said:
         return Complaint("bad-parameter", {"parameter": "ADDR"})
     esmtp = said["PROTO"].upper() == "ESMTP" if said.get("PROTO") else None
-    return RealClient(peer, _word(said.get("HELO", "")), _word(said.get("LOGIN", "")), esmtp)
+    return RealClient(peer, _word(said.get("HELO")), _word(said.get("LOGIN")), esmtp)
 
 
 def _decode(xtext: str) -> str:
@@ -64,8 +73,9 @@ def _address(text: str) -> str | None:
         return None
 
 
-def _word(text: str) -> str:
-    return text if len(text) <= 255 and text.isprintable() and " " not in text else ""
+def _word(text: str | None) -> str | None:
+    """A word that may stand in a header field; "" for anything else that was said."""
+    return "" if text and (len(text) > 255 or not text.isprintable() or " " in text) else text
 
 
 async def read_proxy(reader: asyncio.StreamReader) -> str:

@@ -320,19 +320,20 @@ class Session(Conversation):
         told = await self._tell("XCLIENT", argument)
         if told is None:
             return
-        self.speak_for(told.peer)
+        self.speak_for(told.peer or "")
         if not self._counted:
             await self.refuse("too-many-connections")
         self._greeted, self._esmtp = "", False
-        box = admission.account_of(self._desk.directory(), told.login) if told.login else None
-        self._login = box.login if box else None
+        if told.login is not None:
+            box = admission.account_of(self._desk.directory(), told.login)
+            self._login = box.login if box else None
         self.greet()
 
     async def smtp_XFORWARD(self, argument: str) -> None:
         """What is told holds for the next mail."""
         told = await self._tell("XFORWARD", argument)
         if told is not None:
-            self._forwarded = told
+            self._forwarded = self._forwarded.with_more(told)
             self.say("250 2.0.0 OK")
 
     # ── the rest ──

@@ -34,13 +34,13 @@ async def _origin(office: Any, client: Any, *, sender: str = "a@example.vn") -> 
 @pytest.mark.parametrize(
     ("argument", "told"),
     [
-        ("ADDR=192.0.2.7 NAME=spike.example HELO=spike PROTO=ESMTP", RealClient("192.0.2.7", "spike", "", True)),
-        ("addr=IPV6:2001:db8::7 proto=SMTP", RealClient("2001:db8::7", "", "", False)),
+        ("ADDR=192.0.2.7 NAME=spike.example HELO=spike PROTO=ESMTP", RealClient("192.0.2.7", "spike", None, True)),
+        ("addr=IPV6:2001:db8::7 proto=SMTP", RealClient("2001:db8::7", None, None, False)),
         ("ADDR=2001:DB8::7", RealClient("2001:db8::7")),
-        ("ADDR=[UNAVAILABLE] HELO=[TEMPUNAVAIL]", RealClient()),
+        ("ADDR=[UNAVAILABLE] HELO=[TEMPUNAVAIL]", RealClient("", "")),
         ("LOGIN=nam+2Estc", RealClient(login="nam.stc")),
         ("LOGIN=v+C4+83n", RealClient(login="văn")),
-        ("HELO=a+20b", RealClient()),
+        ("HELO=a+20b", RealClient(None, "")),
         ("ADDR=host.example", Complaint("bad-parameter", {"parameter": "ADDR"})),
         ("COLOR=red", Complaint("bad-parameter", {"parameter": "COLOR"})),
         ("HELO=", Complaint("bad-parameter", {"parameter": "HELO"})),
@@ -91,6 +91,17 @@ async def test_xclient_without_the_right_to_assert_logins(open_office: Any) -> N
         assert "LOGIN" not in await client.ask("EHLO x")
 
 
+async def test_a_login_told_by_xclient_stays_until_another_word_of_it(open_office: Any) -> None:
+    async with open_office(rights_of=_rights("xclient", "login")) as office:
+        client = await office.connect()
+        session = next(iter(office.door._sessions))
+        await client.ask("XCLIENT LOGIN=nam.stc")
+        await client.ask("XCLIENT HELO=x")
+        assert session._login == "nam.stc"
+        await client.ask("XCLIENT LOGIN=[UNAVAILABLE]")
+        assert session._login is None
+
+
 async def test_xclient_with_an_unknown_login_is_no_login(open_office: Any) -> None:
     async with open_office(rights_of=_rights("xclient", "login")) as office:
         client = await office.connect()
@@ -103,7 +114,8 @@ async def test_xclient_with_an_unknown_login_is_no_login(open_office: Any) -> No
 async def test_xforward_holds_for_one_mail(open_office: Any) -> None:
     async with open_office(rights_of=_rights("xforward")) as office:
         client = await office.connect()
-        assert await client.ask("XFORWARD ADDR=192.0.2.7 HELO=real.example PROTO=SMTP") == "250 2.0.0 OK"
+        assert await client.ask("XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.7") == "250 2.0.0 OK"
+        assert await client.ask("XFORWARD HELO=real.example PROTO=SMTP SOURCE=LOCAL") == "250 2.0.0 OK"
         origin = await _origin(office, client)
         assert (origin.peer, origin.helo, origin.esmtp, origin.via) == ("192.0.2.7", "real.example", False, "127.0.0.1")
         origin = await _origin(office, client)
