@@ -16,6 +16,7 @@ from mailrelay.model.finding import Check
 _KINDS = {
     "openpgp": Check.OPENPGP,
     "pdf": Check.PDF,
+    "pdf-active": Check.PDF_ACTIVE,
     "archive": Check.ARCHIVE,
     "office": Check.MACRO,
 }
@@ -146,7 +147,7 @@ def _kinds(file: File) -> list[str]:
     extensions = {names.extension(name) for name in file.attachment.names}
     found = []
     if kind == "application/pdf" or b"%PDF-" in file.head[:1024] or ("pdf" in extensions and file.attachment.size):
-        found.append("pdf")
+        found += ["pdf", "pdf-active"]
     is_office = kind.startswith(_OFFICE_TYPES) or bool(extensions & _OFFICE)
     if is_office:
         found.append("office")

@@ -30,7 +30,28 @@ def _pdf(job: Job, source: Source, context: Context, limits: Limits, setup: Cont
     return pdf.verify(job, source, limits, str(setup["trust_roots"]), float(context["at"]))
 
 
+def _pdf_active(job: Job, source: Source, context: Context, limits: Limits, setup: Context) -> list[Finding]:
+    from mailrelay.inspection import pdf_active
+
+    return pdf_active.check(job, source, limits)
+
+
+def _archive(job: Job, source: Source, context: Context, limits: Limits, setup: Context) -> list[Finding]:
+    from mailrelay.inspection import archives
+
+    return archives.check(job, source, limits)
+
+
+def _office(job: Job, source: Source, context: Context, limits: Limits, setup: Context) -> list[Finding]:
+    from mailrelay.inspection import office
+
+    return office.check(job, source, limits)
+
+
 _LOOKS: dict[str, Callable[[Job, Source, Context, Limits, Context], list[Finding]]] = {
     "openpgp": _openpgp,
     "pdf": _pdf,
+    "pdf-active": _pdf_active,
+    "archive": _archive,
+    "office": _office,
 }

@@ -64,6 +64,11 @@ def extension(name: str) -> str:
     return suffix[2].strip().lower() if suffix[1] else ""
 
 
+def bare(name: str) -> str:
+    """Return a name without the folders before it."""
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1]
+
+
 def _words(name: str) -> list[str]:
     """The parts of a bare name between its dots, trimmed and in lower case."""
     bare = re.split(r"[/\\]", _BIDI.sub("", _INVISIBLE.sub("", name)))[-1].rstrip(". ")

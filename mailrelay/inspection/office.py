@@ -1,0 +1,137 @@
+"""Active content in office files: macros, remote templates, embedded programs (OOXML, OLE, RTF, OpenDocument). In the worker only.
+
+The packages are read by their lists and relationships; nothing is executed or decrypted.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO
+
+from mailrelay.inspection import names
+from mailrelay.inspection.filing import decode_to_file
+from mailrelay.inspection.jobs import Job
+from mailrelay.inspection.limits import Limits
+from mailrelay.inspection.slugs import note
+from mailrelay.inspection.source import Source
+from mailrelay.model.finding import Check, Finding, Verdict
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_PLAIN = frozenset(("docx", "dotx", "xlsx", "xltx", "pptx", "ppsx", "potx", "odt", "ods", "odp", "rtf", "xml"))
+_MOST_XML = 8 * 1024 * 1024
+_STEP = 1024 * 1024
+
+_RELATION = re.compile(rb"<Relationship\b[^<>]{0,4000}>", re.IGNORECASE)
+_REMOTE = re.compile(rb"attachedTemplate|/frame|/subDocument|oleObject|externalLink", re.IGNORECASE)
+_DDE = re.compile(rb"DDEAUTO|\bDDE\b[\s\S]{0,40}?(?:cmd|powershell|mshta|excel)|<ddeLink", re.IGNORECASE)
+
+
+def _wide(text: str) -> bytes:
+    return text.encode("utf-16-le")
+
+
+# Names in the directory of a compound file, and what they mean.
+_STREAMS = (
+    (_wide("_VBA_PROJECT"), "macros"),
+    (_wide("PROJECTwm"), "macros"),
+    (_wide("EncryptedPackage"), "encrypted"),
+    (_wide("\x01Ole10Native"), "active-content"),
+    (_wide("Equation Native"), "active-content"),
+)
+_RTF = ((rb"\objdata", "active-content"), (rb"\objocx", "active-content"), (rb"\*\template", "remote-template"))
+_VERDICTS = {
+    "macros": Verdict.POLICY,
+    "macros-hidden": Verdict.FAIL,
+    "remote-template": Verdict.FAIL,
+    "active-content": Verdict.POLICY,
+    "encrypted": Verdict.POLICY,
+    "damaged": Verdict.POLICY,
+    "too-big": Verdict.POLICY,
+}
+
+
+def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
+    """Look into one office file."""
+    file = decode_to_file(job, source, limits.file)
+    if file is None:
+        return [_note(job, "too-big")]
+    with file:
+        head = file.read(512)
+        file.seek(0)
+        try:
+            slugs = dict.fromkeys(_slugs(file, head, limits))
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as fault:
+            return [_note(job, "encrypted" if "ncrypt" in str(fault) else "damaged")]
+    found = list(slugs)
+    if "macros" in found and names.extension(job.name) in _PLAIN:
+        found[found.index("macros")] = "macros-hidden"
+    return [_note(job, slug) for slug in found]
+
+
+def _note(job: Job, slug: str) -> Finding:
+    return note(Check.MACRO, _VERDICTS[slug], slug, job.name, part=job.part)
+
+
+def _slugs(file: IO[bytes], head: bytes, limits: Limits) -> Iterator[str]:
+    if head.startswith(_OLE):
+        yield from _marks(file, _STREAMS)
+    elif head.startswith(b"PK"):
+        with zipfile.ZipFile(file) as package:
+            yield from _package(package, limits)
+    elif head.lstrip().startswith(b"{\\rt"):
+        yield from _marks(file, _RTF)
+    elif b"<?mso-application" in head or b"schemas.microsoft.com/office/word/2003" in head:
+        yield from _marks(file, ((b"w:binData", "macros"), (b"editdata.mso", "macros")))
+
+
+def _marks(file: IO[bytes], marks: tuple[tuple[bytes, str], ...]) -> Iterator[str]:
+    """Yield what is meant by the marks that stand anywhere in a file, read in steps."""
+    overlap = max(len(mark) for mark, _ in marks)
+    rest = b""
+    while block := file.read(_STEP):
+        block = rest + block
+        for mark, slug in marks:
+            if mark in block:
+                yield slug
+        rest = block[-overlap:]
+
+
+def _package(package: zipfile.ZipFile, limits: Limits) -> Iterator[str]:
+    members = package.infolist()[: 5 * limits.archive_members]
+    lowered = [member.filename.lower().replace("\\", "/") for member in members]
+    yield from _by_names(lowered)
+    room = _MOST_XML
+    for member, name in zip(members, lowered, strict=True):
+        is_list = name.endswith(".rels") or name == "[content_types].xml"
+        if not is_list and not name.startswith(("word/document", "word/header", "word/footer", "xl/externallinks")):
+            continue
+        with package.open(member) as stream:
+            data = stream.read(room)
+        room -= len(data)
+        yield from _relations(data) if is_list else ("active-content",) * bool(_DDE.search(data))
+        if room <= 0:
+            yield "too-big"
+            return
+
+
+def _by_names(lowered: list[str]) -> Iterator[str]:
+    for name in lowered:
+        if name.endswith("vbaproject.bin") or name.startswith(("xl/macrosheets/", "basic/", "scripts/")):
+            yield "macros"
+        elif "/activex/" in name or (
+            name.startswith(("word/embeddings/", "xl/embeddings/", "ppt/embeddings/")) and name.endswith(".bin")
+        ):
+            yield "active-content"
+
+
+def _relations(data: bytes) -> Iterator[str]:
+    if b"macroenabled" in data.lower():
+        yield "macros"
+    for match in _RELATION.finditer(data):
+        relation = match.group()
+        if b"external" not in relation.lower() or not _REMOTE.search(relation):
+            continue
+        yield "remote-template" if b"attachedtemplate" in relation.lower() else "active-content"

@@ -1,0 +1,217 @@
+"""Archives, office files and PDF files: what is found inside, within limits."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import subprocess
+import tarfile
+import time
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import libarchive
+import pytest
+
+from mailrelay.inspection import archives, names
+from mailrelay.inspection.jobs import Job
+from mailrelay.inspection.limits import Limits
+from mailrelay.inspection.source import Source
+from mailrelay.model.finding import Check, Verdict
+from tests.inspection.conftest import Bench, slugs, with_file
+from tests.inspection.papers import blank
+from tests.inspection.test_names import PROGRAM
+
+
+def packed(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def tarred(*members: tuple[str, bytes], mode: str = "w") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def sevenfold(folder: Path, *members: tuple[str, bytes]) -> bytes:
+    path = folder / "a.7z"
+    with libarchive.file_writer(str(path), "7zip") as archive:
+        for name, data in members:
+            archive.add_file_from_memory(name, len(data), data)
+    return path.read_bytes()
+
+
+PAPER = ("Kế hoạch.docx", b"x" * 50)
+LURE = ("Kế hoạch.pdf.exe", b"x")
+CASES = {
+    "plain": (packed(PAPER), "a.zip", []),
+    "program by name": (packed(PAPER, LURE), "a.zip", ["dangerous-member"]),
+    "program by content": (packed(("a.pdf", PROGRAM)), "a.zip", ["dangerous-member"]),
+    "path": (packed(("../../etc/cron.d/a", b"x")), "a.zip", ["dangerous-member"]),
+    "absolute path": (packed(("/etc/passwd", b"x")), "a.zip", ["dangerous-member"]),
+    "right to left": (packed(("a\u202efdp.exe", b"x")), "a.zip", ["dangerous-member"]),
+    "in an inner archive": (packed(("b.zip", packed(LURE))), "a.zip", ["dangerous-member"]),
+    "four deep": (packed(("b.zip", packed(("c.zip", packed(("d.zip", packed(PAPER))))))), "a.zip", ["nested"]),
+    "renamed": (packed(LURE), "a.pdf", ["dangerous-member"]),
+    "1,001 members": (packed(*((f"{n}.txt", b"") for n in range(1001))), "a.zip", ["too-many"]),
+    "bomb": (packed(("a.txt", b"\0" * 30_000_000)), "a.zip", ["ratio"]),
+    "truncated": (packed(PAPER)[:-30], "a.zip", ["damaged"]),
+    "not at all": (b"PK\x03\x04" + b"z" * 2000, "a.zip", ["damaged"]),
+    "tar": (tarred(LURE), "a.tar", ["dangerous-member"]),
+    "tar.gz": (tarred(LURE, mode="w:gz"), "a.tar.gz", ["dangerous-member"]),
+    "gz of a program": (gzip.compress(PROGRAM), "a.gz", ["dangerous-member"]),
+    "gz": (gzip.compress(b"text"), "a.txt.gz", []),
+    "gz bomb": (gzip.compress(b"\0" * 30_000_000), "a.gz", ["ratio"]),
+    "foul gz": (b"\x1f\x8b\x08" + b"nonsense", "a.gz", ["damaged"]),
+    "foul rar": (b"Rar!\x1a\x07\x00nonsense", "a.rar", ["damaged"]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_archives(bench: Bench, name: str) -> None:
+    data, filename, expected = CASES[name]
+    assert slugs(await bench.examine(with_file(data, filename)), Check.ARCHIVE) == expected
+
+
+async def test_seven_zip(bench: Bench, tmp_path: Path) -> None:
+    found = await bench.examine(with_file(sevenfold(tmp_path, PAPER, LURE), "a.7z"))
+    (finding,) = found.of(Check.ARCHIVE)
+    assert (finding.detail, finding.verdict, finding.facts["found"], finding.facts["members"]) == (
+        "dangerous-member",
+        Verdict.FAIL,
+        ["Kế hoạch.pdf.exe"],
+        2,
+    )
+
+
+async def test_encrypted_zip(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("secret")
+    subprocess.run(["zip", "-q", "-P", "1234", "a.zip", "a.txt"], cwd=tmp_path, check=True)
+    assert slugs(await bench.examine(with_file((tmp_path / "a.zip").read_bytes(), "a.zip")), Check.ARCHIVE) == [
+        "encrypted"
+    ]
+
+
+def test_a_directory_of_a_million_members_is_not_even_read(tmp_path: Path) -> None:
+    raw = packed(PAPER)
+    end = raw.rindex(b"PK\x05\x06")
+    path = tmp_path / "a.zip"
+    path.write_bytes(raw[: end + 10] + b"\xff\xff" + raw[end + 12 :])
+    with Source(path) as source:
+        job = Job("archive", "2", "a.zip", 0, source.size, size=source.size)
+        assert [f.detail for f in archives.check(job, source, replace(Limits()))] == ["too-many"]
+
+
+async def test_20000_members_are_quick(bench: Bench) -> None:
+    data = packed(*((f"{n}.txt", b"") for n in range(20_000)))
+    began = time.monotonic()
+    assert slugs(await bench.examine(with_file(data, "a.zip")), Check.ARCHIVE) == ["too-many"]
+    assert time.monotonic() - began < 5
+
+
+CONTENT = b'<?xml version="1.0"?><Types><Override ContentType="application/vnd.%s+xml"/></Types>'
+WORD = CONTENT % b"openxmlformats-officedocument.wordprocessingml.document.main"
+MACRO = CONTENT % b"ms-word.document.macroEnabled.main"
+RELATION = (
+    b'<Relationships><Relationship Id="r1" Type="x/%s" Target="http://evil/a" TargetMode="External"/></Relationships>'
+)
+TEMPLATE = RELATION % b"attachedTemplate"
+LINK = RELATION % b"hyperlink"
+
+
+def word(*more: tuple[str, bytes], types: bytes = WORD) -> bytes:
+    return packed(("[Content_Types].xml", types), ("word/document.xml", b"<w:document/>"), *more)
+
+
+def compound(*streams: str) -> bytes:
+    """The beginning of a compound file with a directory that names these streams."""
+    entries = b"".join(name.encode("utf-16-le").ljust(64, b"\0") + b"\0" * 64 for name in streams)
+    return (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".ljust(512, b"\0") + entries).ljust(2048, b"\0")
+
+
+OFFICE = {
+    "plain docx": (word(), "a.docx", []),
+    "hyperlink": (word(("word/_rels/document.xml.rels", LINK)), "a.docx", []),
+    "macros by part": (word(("word/vbaProject.bin", b"x")), "a.docm", ["macros"]),
+    "macros by type": (word(types=MACRO), "a.docm", ["macros"]),
+    "macros under a plain name": (word(("word/vbaProject.bin", b"x")), "a.docx", ["macros-hidden"]),
+    "remote template": (word(("word/_rels/settings.xml.rels", TEMPLATE)), "a.docx", ["remote-template"]),
+    "embedded object": (word(("word/embeddings/oleObject1.bin", b"x")), "a.docx", ["active-content"]),
+    "activeX": (word(("word/activeX/activeX1.xml", b"x")), "a.docx", ["active-content"]),
+    "DDE": (
+        packed(("[Content_Types].xml", WORD), ("word/document.xml", b"<w:instrText>DDEAUTO c:\\x</w:instrText>")),
+        "a.docx",
+        ["active-content"],
+    ),
+    "doc with macros": (compound("Root Entry", "Macros", "_VBA_PROJECT"), "a.doc", ["macros"]),
+    "plain doc": (compound("Root Entry", "WordDocument"), "a.doc", []),
+    "encrypted docx": (compound("Root Entry", "EncryptedPackage"), "a.docx", ["encrypted"]),
+    "RTF with an object": (b"{\\rtf1{\\object{\\*\\objdata 0105}}}", "a.rtf", ["active-content"]),
+    "RTF in the place of a doc": (b"{\\rtf1{\\*\\template http://evil}}", "a.doc", ["remote-template"]),
+    "damaged docx": (word()[:-40], "a.docx", ["damaged"]),
+    "foul vbaProject": (word(("word/vbaProject.bin", b"\xff" * 10)), "a.docm", ["macros"]),
+    "Basic": (
+        packed(("mimetype", b"application/vnd.oasis.opendocument.text"), ("Basic/Standard/Module1.xml", b"x")),
+        "a.odt",
+        ["macros-hidden"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OFFICE)
+async def test_office_files(bench: Bench, name: str) -> None:
+    data, filename, expected = OFFICE[name]
+    found = await bench.examine(with_file(data, filename))
+    assert slugs(found, Check.MACRO) == expected
+    assert slugs(found, Check.ARCHIVE) == [slug for slug in expected if slug == "damaged"]
+
+
+def pdf_with(catalog: bytes, stream: bytes = b"") -> bytes:
+    head, tail = (
+        blank().split(b"/Type /Catalog", 1) if b"/Type /Catalog" in blank() else blank().split(b"/Type/Catalog", 1)
+    )
+    return head + b"/Type /Catalog " + catalog + tail + stream
+
+
+def object_stream(content: bytes) -> bytes:
+    data = zlib.compress(content)
+    return (
+        b"\n9 0 obj\n<< /Type /ObjStm /N 1 /First 4 /Filter /FlateDecode /Length %d >>\nstream\n" % len(data)
+        + data
+        + b"\nendstream\nendobj\n"
+    )
+
+
+ACTIVE = {
+    "plain": (blank(), []),
+    "script": (pdf_with(b"/OpenAction << /S /JavaScript /JS (app.alert(1)) >>"), ["javascript", "open-action"]),
+    "escaped name": (pdf_with(b"/Names << /J#61vaScript 5 0 R >>"), ["javascript"]),
+    "in an object stream": (pdf_with(b"", object_stream(b"5 0 << /S /JavaScript /JS (x) >>")), ["javascript"]),
+    "launch": (pdf_with(b"/AA << /O << /S /Launch /F (cmd.exe) >> >>"), ["launch"]),
+    "embedded": (pdf_with(b"/Names << /EmbeddedFiles 7 0 R >>"), ["embedded-file"]),
+    "form": (pdf_with(b"/AcroForm << /XFA 5 0 R >>"), ["xfa"]),
+    "submit": (pdf_with(b"/A << /S /SubmitForm /F (http://x) >>"), ["submit-form"]),
+    "jump to a page": (pdf_with(b"/OpenAction << /S /GoTo /D [1 0 R /Fit] >>"), []),
+    "word in text": (pdf_with(b"/Title (JavaScript and Launch)"), []),
+    "behind a false stream": (pdf_with(b"/Title (stream\n) /X << /S /JavaScript >>"), ["javascript"]),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVE)
+async def test_active_pdf(bench: Bench, name: str) -> None:
+    data, expected = ACTIVE[name]
+    assert slugs(await bench.examine(with_file(data, "a.pdf", "application/pdf")), Check.PDF_ACTIVE) == expected
+
+
+def test_bare_names() -> None:
+    assert [names.bare(name) for name in ("a/b.txt", "a\\b.txt", "b/", "b")] == ["b.txt", "b.txt", "b", "b"]
