@@ -79,7 +79,7 @@ def _hang(text: str) -> str:
     return "  " + _wrap(text, indent="    ", width=74)
 
 
-_CELL = "padding:3px 12px 3px 0;vertical-align:top;font-size:14px;line-height:20px"
+_CELL = "vertical-align:top;font-size:14px;line-height:20px;word-wrap:break-word;overflow-wrap:anywhere"
 _FONT = "font-family:'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
 
 
@@ -107,6 +107,7 @@ def as_html(card: Card) -> str:
         rows.append(
             _row(f'<span lang="en">{english}</span>', "padding:12px 24px;color:#1a1a1a;font-size:14px;line-height:20px")
         )
+    rows.append(_row("&nbsp;", "font-size:8px;line-height:12px"))
     footer = "<br>".join(escape(text) for text in card.footer)
     rows.append(
         _row(
@@ -121,13 +122,14 @@ def as_html(card: Card) -> str:
         f"<title>{escape(card.title)}</title></head>\n"
         f'<body style="margin:0;padding:12px;background:#f2f2f2;{_FONT}">\n'
         '<table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0" align="center"'
-        f' style="width:600px;max-width:100%;background:#ffffff;border:1px solid #d0d0d0;{_FONT}">\n'
+        f' style="width:600px;max-width:100%;table-layout:fixed;background:#ffffff;border:1px solid #d0d0d0;{_FONT}">\n'
+        '<colgroup><col width="186"><col width="414"></colgroup>\n'
         f"{table}\n</table>\n</body></html>\n"
     )
 
 
 def _row(inner: str, style: str) -> str:
-    return f'<tr><td colspan="2" style="{style}">{inner}</td></tr>'
+    return f'<tr><td colspan="2" style="{style};word-wrap:break-word;overflow-wrap:anywhere">{inner}</td></tr>'
 
 
 def _section(section: Section) -> str:
@@ -136,8 +138,8 @@ def _section(section: Section) -> str:
         "padding:14px 24px 4px 24px;color:#14508c;font-size:13px;font-weight:bold;letter-spacing:.5px",
     )
     rows = [
-        f'<tr><td width="170" style="width:170px;padding-left:24px;color:#555555;{_CELL}">{escape(label)}</td>'
-        f'<td style="color:#1a1a1a;{_CELL};padding-right:24px">{escape(value)}</td></tr>'
+        f'<tr><td width="150" style="padding:3px 12px 3px 24px;color:#555555;{_CELL}">{escape(label)}</td>'
+        f'<td style="padding:3px 24px 3px 0;color:#1a1a1a;{_CELL}">{escape(value)}</td></tr>'
         for label, value in section.rows
     ]
     lines = [

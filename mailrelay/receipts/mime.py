@@ -31,8 +31,10 @@ class Part:
 
 def encoded(text: str) -> str:
     """Return header text: as it is when short and plain, else in RFC 2047 words folded one a line."""
-    if _PLAIN.match(text) and "=?" not in text:
-        return text
+    return text if _PLAIN.match(text) and "=?" not in text else _words(text)
+
+
+def _words(text: str) -> str:
     words: list[bytes] = [b""]
     for letter in "".join(c if c.isprintable() else " " for c in text):
         octets = letter.encode("utf-8", "replace")
@@ -50,7 +52,7 @@ def field(name: str, value: str) -> str:
 def mailbox(name: str, address: str) -> str:
     """Return `name <address>`; an address beyond ASCII becomes an empty group, as RFC 6857 does (the envelope has it)."""
     if not _ADDR_SPEC.match(address) or any(c in address for c in '<>,;:"()[]\\'):
-        return f"{encoded(address[:60] + ' ')}\r\n :;"
+        return f"{_words(address[:60])}\r\n :;"
     if not name:
         return f"<{address}>"
     shown = f'"{name}"' if re.fullmatch(r"[\w .@-]{1,50}", name, re.ASCII) else encoded(name)

@@ -71,7 +71,7 @@ def subject_tail(facts: Facts) -> str:
     document, mail = facts["document"], facts["mail"]
     if document is None:
         return capital(paper(facts))
-    summary = document["summary"] or mail["subject"]
+    summary = capital(document["summary"] or mail["subject"])
     short = summary if len(summary) <= 80 else summary[:79].rsplit(" ", 1)[0] + "…"
     return " – ".join(part for part in (document["code"], short) if part) or "Thư không có tiêu đề"
 
@@ -92,7 +92,7 @@ def understood(facts: Facts, heading: str = "Hệ thống hiểu là") -> tuple[
         ("Ngày văn bản", day(document["issued_on"]) if document["issued_on"] else "– (chưa rõ)"),
         ("Cơ quan ban hành", document["issuer_name"] or "– (chưa rõ)"),
         ("Tên loại", _type(document)),
-        ("Trích yếu", document["summary"] or "– (chưa rõ)"),
+        ("Trích yếu", capital(document["summary"]) or "– (chưa rõ)"),
         ("Độ khẩn", words.URGENCIES[Urgency(document["urgency"])].vi),
     ]
     optional = [

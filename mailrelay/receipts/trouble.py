@@ -150,8 +150,7 @@ def held(facts: Facts, desk: Desk) -> Card:
     count = len(facts["recipients"])
     holders = ", ".join(who(one) for one in facts["holders"])
     if facts["to_holder"]:
-        sender = facts["mail"]["from_name"] or facts["mail"]["from"]
-        outcome = f"Đang chờ ông/bà quyết định: {paper(facts)} của {sender}, tạm giữ, chưa chuyển đến {count} nơi nhận."
+        outcome = f"Đang chờ ông/bà quyết định: {paper(facts)} đang tạm giữ, chưa chuyển đến {count} nơi nhận."
         next_step = (
             f"Kiểm tra theo lý do bên dưới, rồi báo cho chuyển hay không chuyển, kèm mã thư, đến {desk.contact}."
         )
@@ -167,6 +166,7 @@ def held(facts: Facts, desk: Desk) -> Card:
         next_step=Text(next_step, "Do not send again; you will be told of the decision."),
         sections=(
             *sections,
+            Section("Người gửi", lines=(_sender(facts),)),
             Section("Người giữ", lines=tuple(who(one) for one in facts["holders"])),
             *understood(facts),
             *to_review(facts),
@@ -177,12 +177,17 @@ def held(facts: Facts, desk: Desk) -> Card:
     )
 
 
+def _sender(facts: Facts) -> str:
+    mail = facts["mail"]
+    return who({"name": mail["from_name"], "address": mail["from"] or "(không có)"})
+
+
 def alert(facts: Facts, desk: Desk) -> Card:
     mark = words.SECRECIES[Secrecy(facts["mark"])].vi
     if facts["to_sender"]:
         next_step = (
             "Xóa thư này khỏi máy và hộp Thư đã gửi, gửi văn bản theo quy định về bảo vệ bí mật nhà nước;"
-            " hỏi cán bộ bảo mật của đơn vị. Nếu văn bản không mật, bỏ dấu chỉ độ mật rồi gửi lại."
+            " hỏi cán bộ bảo mật của đơn vị. Nếu ghi nhầm dấu chỉ độ mật, người có thẩm quyền bỏ dấu rồi mới gửi lại."
         )
     else:
         next_step = "Liên hệ người gửi, xử lý theo quy định về bảo vệ bí mật nhà nước. Hệ thống không giữ nội dung."
