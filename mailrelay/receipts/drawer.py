@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mailrelay.model.agency import Agency, Directory, Role
 from mailrelay.model.decision import Action, RecipientDecision
 from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome
-from mailrelay.model.document import MessageClass, Recognition, Secrecy, Urgency
+from mailrelay.model.document import MessageClass, Recognition, Secrecy
 from mailrelay.model.entry import Book, RegisterEntry
 from mailrelay.model.envelope import Door, Envelope, Notify
-from mailrelay.model.finding import Check, Verdict
 from mailrelay.model.identity import AgencyId, MailId
 from mailrelay.model.message import Content
 from mailrelay.model.receipt import Receipt, ReceiptKind
 from mailrelay.model.record import MailRecord
 from mailrelay.receipts import facts as fact
 from mailrelay.receipts.acknowledge import may_answer
+from mailrelay.receipts.audience import asked_for, holder_of, is_ours, is_proved, owes_slip, wants
 from mailrelay.receipts.facts import Facts
-
-_DELAY = {Urgency.NORMAL: timedelta(hours=4)}  # after which a delay is told to a sender who asked
-_DELAY_URGENT = timedelta(minutes=15)
 
 
 def on_accept(
@@ -51,7 +48,7 @@ def on_accept(
         returned += record.decision.with_action(Action.REJECT)
     if _wants_confirmation(record, going) and may_answer(content, record.message.envelope):
         receipts.append(_sent(record, going, directory, now))
-    if returned and _is_proved(record):
+    if returned and is_proved(record):
         receipts.append(_returned(record, returned, directory, now))
     receipts += _held(record, directory, now)
     if record.message.envelope.origin.in_place and record.message_class is MessageClass.DOCUMENT:
@@ -78,16 +75,16 @@ def on_settled(
     arrived = [d.recipient.address for d, _ in settled if d.state in (DispatchState.DELIVERED, DispatchState.RELAYED)]
     if record.message_class is MessageClass.DOCUMENT:
         receipts += _slips(record, arrived, entries, directory, now)
-    if not _is_proved(record):
+    if not is_proved(record):
         return tuple(receipts)
     failed = [
         pair
         for pair in settled
-        if pair[0].state is DispatchState.FAILED and _wants(pair[0], Notify.FAILURE, unasked=True)
+        if pair[0].state is DispatchState.FAILED and wants(pair[0], Notify.FAILURE, unasked=True)
     ]
     if failed:
         receipts.append(_report(record, ReceiptKind.FAILED, "failed", failed, directory, now))
-    for action, pairs in _asked_for(settled, now).items():
+    for action, pairs in asked_for(settled, now).items():
         # A delay is told once for each dispatch, however the tries are batched.
         groups = [[pair] for pair in pairs] if action == "delayed" else [pairs] if pairs else []
         receipts += [_report(record, ReceiptKind.DSN, action, group, directory, now) for group in groups]
@@ -98,7 +95,7 @@ def on_entry_returned(
     entry: RegisterEntry, record: MailRecord, reason: str, clerk: str, now: datetime, *, directory: Directory
 ) -> tuple[Receipt, ...]:
     """The receiving agency gave the paper back (status 02, Decree 30/2020/NĐ-CP article 21): the sender is told at once."""
-    if not _is_proved(record):
+    if not is_proved(record):
         return ()
     agency = directory.agency(entry.agency)
     facts = {
@@ -114,6 +111,19 @@ def on_entry_returned(
     return (_receipt(ReceiptKind.RETURNED, record, _sender(record), f"agency:{entry.agency}", facts, now, directory),)
 
 
+def status_slip(entry: RegisterEntry, record: MailRecord, to: str, now: datetime, *, directory: Directory) -> Receipt:
+    """The state of a paper in the receiving agency's book, for who asks. No event causes it: statuses are data, not mails."""
+    agency = directory.agency(entry.agency)
+    facts = {
+        **_basic(record, directory),
+        "agency": entry.agency,
+        "agency_name": agency.name if agency else entry.agency,
+        "entry": fact.of_entry(entry),
+    }
+    event = f"status:{entry.agency}:{entry.status.value}:{fact.moment(now)}"
+    return _receipt(ReceiptKind.STATUS, record, to, event, facts, now, directory)
+
+
 def on_held_returned(
     record: MailRecord,
     held: Sequence[Dispatch],
@@ -124,7 +134,7 @@ def on_held_returned(
     directory: Directory | None = None,
 ) -> tuple[Receipt, ...]:
     """Whoever held the mail decided not to let it go: one notice to the sender with the reason."""
-    if not held or not _is_proved(record):
+    if not held or not is_proved(record):
         return ()
     names = directory or Directory("", (), ())
     recipients = [fact.of_dispatch(dispatch, None, names, "returned", now) for dispatch in held]
@@ -178,54 +188,10 @@ def on_secret_refused(
     )
 
 
-def holder_of(record: MailRecord, recipient: str, directory: Directory) -> str:
-    """Who decides on a held mail: the sender's văn thư, for outside mail the receiver's, for malware the operator."""
-    if any(f.check is Check.ANTIVIRUS and f.verdict is Verdict.FAIL for f in record.findings):
-        return directory.system_addresses.get("postmaster", f"postmaster@{directory.domain}")
-    for address in (_sender(record), recipient):
-        agency = directory.agency_of(address)
-        if agency is not None and agency.clerk:
-            return agency.clerk
-    return directory.system_addresses.get("postmaster", f"postmaster@{directory.domain}")
-
-
 def _wants_confirmation(record: MailRecord, going: Sequence[RecipientDecision]) -> bool:
     """Documents and exchanges of senders who logged in are confirmed where the rules owe it; letters never."""
     official = record.message_class in (MessageClass.DOCUMENT, MessageClass.EXCHANGE)
-    return official and _is_ours(record.message.envelope) and any("receipt:sent" in one.obligations for one in going)
-
-
-def _owes_slip(record: MailRecord, address: str) -> bool:
-    """The rules owe a slip for this recipient; what was held and then released is owed one like any arrival."""
-    decided = record.decision.recipients if record.decision else ()
-    mine = [one for one in decided if one.recipient.lower() == address.lower()]
-    return any("receipt:incoming" in one.obligations or one.action is Action.HOLD for one in mine)
-
-
-def _is_ours(envelope: Envelope) -> bool:
-    return bool(envelope.sender) and envelope.origin.is_authenticated
-
-
-def _is_proved(record: MailRecord) -> bool:
-    """Tell whether trouble may be reported to the envelope sender: logged in, or its domain proved by SPF, DKIM or DMARC."""
-    envelope = record.message.envelope
-    if not envelope.sender:
-        return False
-    if _is_ours(envelope):
-        return True
-    domain = envelope.sender.rpartition("@")[2].lower()
-    passed = [f for f in record.findings if f.verdict is Verdict.PASS]
-    return any(
-        f.check is Check.SPF or (f.check in (Check.DKIM, Check.DMARC) and _aligned(f.subject.lower(), domain))
-        for f in passed
-    )
-
-
-def _aligned(signer: str, domain: str) -> bool:
-    """The signing domain is the sender's or one above it, but no mere public suffix such as gov.vn."""
-    labels = signer.split(".")
-    is_suffix = len(labels) < 2 or (len(labels) == 2 and len(labels[1]) == 2 and len(labels[0]) <= 4)
-    return signer == domain or (not is_suffix and domain.endswith(f".{signer}"))
+    return official and is_ours(record.message.envelope) and any("receipt:sent" in one.obligations for one in going)
 
 
 def _sender(record: MailRecord) -> str:
@@ -282,7 +248,7 @@ def _held(record: MailRecord, directory: Directory, now: datetime) -> list[Recei
         facts = {**basic, "to_holder": True, "recipients": [fact.of_recipient(decided, directory) for decided in group]}
         receipts.append(_receipt(ReceiptKind.HELD, record, address, "judged", facts, now, directory))
     sender = _sender(record)
-    if _is_ours(record.message.envelope) and sender.lower() not in {address.lower() for address in holders}:
+    if is_ours(record.message.envelope) and sender.lower() not in {address.lower() for address in holders}:
         facts = {**basic, "to_holder": False, "recipients": [fact.of_recipient(decided, directory) for decided in held]}
         receipts.append(_receipt(ReceiptKind.HELD, record, sender, "judged", facts, now, directory))
     return receipts
@@ -295,7 +261,7 @@ def _slips(
     sender = directory.agency_of(_sender(record))
     reached: dict[AgencyId, tuple[Agency, list[str]]] = {}
     for address in addresses:
-        agency = directory.agency_of(address) if _owes_slip(record, address) else None
+        agency = directory.agency_of(address) if owes_slip(record, address) else None
         if agency is not None and agency.clerk and (sender is None or agency.agency_id != sender.agency_id):
             reached.setdefault(agency.agency_id, (agency, []))[1].append(address)
     incoming = {entry.agency: entry for entry in entries if entry.book is Book.INCOMING}
@@ -319,30 +285,6 @@ def _slips(
         event = f"arrived:{agency.agency_id}"
         receipts.append(_receipt(ReceiptKind.INCOMING, record, agency.clerk, event, facts, now, directory))
     return receipts
-
-
-def _wants(dispatch: Dispatch, what: Notify, *, unasked: bool = False) -> bool:
-    """RFC 3461 section 4.1: NEVER is silence; without NOTIFY a failure is reported and nothing else."""
-    notify = dispatch.recipient.notify
-    return unasked if notify is None else what in notify and Notify.NEVER not in notify
-
-
-def _asked_for(settled: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> dict[str, list[tuple[Dispatch, Outcome]]]:
-    """Sort what was asked for by RFC 3464 action. A next hop that took over the duty to report leaves none to us."""
-    asked: dict[str, list[tuple[Dispatch, Outcome]]] = {"delivered": [], "relayed": [], "delayed": []}
-    for dispatch, outcome in settled:
-        if dispatch.state is DispatchState.DELIVERED and _wants(dispatch, Notify.SUCCESS):
-            asked["delivered"].append((dispatch, outcome))
-        elif dispatch.state is DispatchState.RELAYED and _wants(dispatch, Notify.SUCCESS) and not outcome.dsn:
-            asked["relayed"].append((dispatch, outcome))
-        elif dispatch.state is DispatchState.DEFERRED and _wants(dispatch, Notify.DELAY) and _is_late(dispatch, now):
-            asked["delayed"].append((dispatch, outcome))
-    return asked
-
-
-def _is_late(dispatch: Dispatch, now: datetime) -> bool:
-    limit = _DELAY.get(dispatch.urgency, _DELAY_URGENT)
-    return dispatch.created_at is not None and now - dispatch.created_at >= limit
 
 
 def _report(

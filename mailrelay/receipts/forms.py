@@ -31,7 +31,7 @@ from mailrelay.receipts.trouble import alert, failed, held, returned
 
 def card(kind: ReceiptKind, facts: Facts, desk: Desk) -> Card:
     """Return the card of a notice. Raises KeyError for a kind that has no form."""
-    return _FORMS[kind](facts, desk)
+    return FORMS[kind](facts, desk)
 
 
 def _sent(facts: Facts, desk: Desk) -> Card:
@@ -178,7 +178,7 @@ def _status(facts: Facts, desk: Desk) -> Card:
     )
 
 
-_FORMS: dict[ReceiptKind, Callable[[Facts, Desk], Card]] = {
+FORMS: dict[ReceiptKind, Callable[[Facts, Desk], Card]] = {
     ReceiptKind.SENT: _sent,
     ReceiptKind.INCOMING: _incoming,
     ReceiptKind.RETURNED: returned,

@@ -1,0 +1,85 @@
+"""Who may be told what: whose address is proved, who decides on a hold, which reports were asked for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from mailrelay.model.agency import Directory
+from mailrelay.model.decision import Action
+from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome
+from mailrelay.model.document import Urgency
+from mailrelay.model.envelope import Envelope, Notify
+from mailrelay.model.finding import Check, Verdict
+from mailrelay.model.record import MailRecord
+
+_DELAY = {Urgency.NORMAL: timedelta(hours=4)}  # after which a delay is told to a sender who asked
+_DELAY_URGENT = timedelta(minutes=15)
+
+
+def holder_of(record: MailRecord, recipient: str, directory: Directory) -> str:
+    """Who decides on a held mail: the sender's văn thư, for outside mail the receiver's, for malware the operator."""
+    if any(f.check is Check.ANTIVIRUS and f.verdict is Verdict.FAIL for f in record.findings):
+        return directory.system_addresses.get("postmaster", f"postmaster@{directory.domain}")
+    for address in (record.message.envelope.sender, recipient):
+        agency = directory.agency_of(address)
+        if agency is not None and agency.clerk:
+            return agency.clerk
+    return directory.system_addresses.get("postmaster", f"postmaster@{directory.domain}")
+
+
+def is_ours(envelope: Envelope) -> bool:
+    return bool(envelope.sender) and envelope.origin.is_authenticated
+
+
+def is_proved(record: MailRecord) -> bool:
+    """Tell whether trouble may be reported to the envelope sender: logged in, or its domain proved by SPF, DKIM or DMARC."""
+    envelope = record.message.envelope
+    if not envelope.sender:
+        return False
+    if is_ours(envelope):
+        return True
+    domain = envelope.sender.rpartition("@")[2].lower()
+    passed = [f for f in record.findings if f.verdict is Verdict.PASS]
+    return any(
+        f.check is Check.SPF or (f.check in (Check.DKIM, Check.DMARC) and _aligned(f.subject.lower(), domain))
+        for f in passed
+    )
+
+
+def _aligned(signer: str, domain: str) -> bool:
+    """The signing domain is the sender's or one above it, but no mere public suffix such as gov.vn."""
+    labels = signer.split(".")
+    is_suffix = len(labels) < 2 or (len(labels) == 2 and len(labels[1]) == 2 and len(labels[0]) <= 4)
+    return signer == domain or (not is_suffix and domain.endswith(f".{signer}"))
+
+
+def owes_slip(record: MailRecord, address: str) -> bool:
+    """The rules owe a slip for this recipient; what was held and then released is owed one like any arrival."""
+    decided = record.decision.recipients if record.decision else ()
+    mine = [one for one in decided if one.recipient.lower() == address.lower()]
+    return any("receipt:incoming" in one.obligations or one.action is Action.HOLD for one in mine)
+
+
+def wants(dispatch: Dispatch, what: Notify, *, unasked: bool = False) -> bool:
+    """RFC 3461 section 4.1: NEVER is silence; without NOTIFY a failure is reported and nothing else."""
+    notify = dispatch.recipient.notify
+    return unasked if notify is None else what in notify and Notify.NEVER not in notify
+
+
+def asked_for(settled: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> dict[str, list[tuple[Dispatch, Outcome]]]:
+    """Sort what was asked for by RFC 3464 action. A next hop that took over the duty to report leaves none to us."""
+    asked: dict[str, list[tuple[Dispatch, Outcome]]] = {"delivered": [], "relayed": [], "delayed": []}
+    for dispatch, outcome in settled:
+        if dispatch.state is DispatchState.DELIVERED and wants(dispatch, Notify.SUCCESS):
+            asked["delivered"].append((dispatch, outcome))
+        elif dispatch.state is DispatchState.RELAYED and wants(dispatch, Notify.SUCCESS) and not outcome.dsn:
+            asked["relayed"].append((dispatch, outcome))
+        elif dispatch.state is DispatchState.DEFERRED and wants(dispatch, Notify.DELAY) and _is_late(dispatch, now):
+            asked["delayed"].append((dispatch, outcome))
+    return asked
+
+
+def _is_late(dispatch: Dispatch, now: datetime) -> bool:
+    limit = _DELAY.get(dispatch.urgency, _DELAY_URGENT)
+    return dispatch.created_at is not None and now - dispatch.created_at >= limit
