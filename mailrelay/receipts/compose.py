@@ -7,12 +7,11 @@ and the reports that a sender asked for are multipart/report (RFC 6522, RFC 3464
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import rfc8785
 
 from mailrelay.model.identity import MailId
 from mailrelay.model.receipt import Notice, Receipt, ReceiptKind
@@ -63,16 +62,29 @@ def data_file(receipt: Receipt, letterhead: Letterhead, notice_id: MailId, signe
         "seal": "chu-ky-cua-he-thong",  # never claimed to be a chữ ký số chuyên dùng
         "facts": _plain(receipt.facts),
     }
-    return rfc8785.dumps(data)
+    return canonical(data)
+
+
+def canonical(data: Mapping[str, Any]) -> bytes:
+    """Return JSON in the form of RFC 8785, in C.
+
+    For text, whole numbers, flags and ASCII names the standard library's encoder writes exactly that form (a test holds it to
+    the rfc8785 package, which takes ten times as long). Raises TypeError for what would need more.
+    """
+    return json.dumps(_plain(data), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _plain(value: Any) -> Any:
     """Copy JSON-able values out of whatever mappings and sequences the store gave."""
-    if isinstance(value, str | int | float | bool | None):
+    if isinstance(value, str) or value is None or value is True or value is False:
         return value
-    if hasattr(value, "items"):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value]
+    if isinstance(value, int) and abs(value) < 1 << 53:
+        return value
+    if isinstance(value, Mapping) and all(isinstance(name, str) and name.isascii() for name in value):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    raise TypeError(f"a data file cannot hold {type(value).__name__}")
 
 
 def notice(

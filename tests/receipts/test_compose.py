@@ -22,7 +22,7 @@ from mailrelay.model.finding import Check, Finding, Verdict
 from mailrelay.model.identity import AgencyId
 from mailrelay.model.receipt import Notice, Receipt
 from mailrelay.receipts import drawer
-from mailrelay.receipts.compose import Letterhead, compose, data_file, notice
+from mailrelay.receipts.compose import Letterhead, canonical, compose, data_file, notice
 from mailrelay.receipts.forms import FORMS
 from tests.province import ARRIVED, DIRECTORY, a_content, an_envelope, at
 from tests.receipts.office import MAIL_ID, NOTICE_ID, SIGNED_AT, a_decision, a_dispatch, a_record, an_outcome
@@ -204,6 +204,25 @@ def test_every_data_file_is_canonical_json_and_sealed_as_sent(name: str) -> None
     assert rfc8785.dumps(data) == sealed[0]
     assert data["facts"] == receipt.facts and data["kind"] == receipt.kind.value and data["event"] == receipt.event_key
     assert (data["event_at"], data["issued_at"]) == ("2013-10-29T09:05:01+07:00", "2013-10-29T09:05:01+07:00")
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="ascii")), inner, max_size=4)
+    ),
+)
+
+
+@given(st.dictionaries(st.text(st.characters(codec="ascii")), _JSON, max_size=6))
+def test_the_canonical_form_is_that_of_rfc_8785(data: dict[str, object]) -> None:
+    assert canonical(data) == rfc8785.dumps(data)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [1.5, 2**53, {"é": 1}, {1: 2}, b"x", {1, 2}])
+def test_what_has_no_certain_canonical_form_is_refused(value: object) -> None:
+    with pytest.raises(TypeError):
+        canonical({"x": value})
 
 
 @every
