@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mailrelay.inspection import seals
+from mailrelay.inspection import seals, sender
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.exchange import content_from_json, findings_from_json
 from mailrelay.inspection.jobs import Job
@@ -78,6 +78,7 @@ class _Examination:
         content, jobs = await self._read()
         for job in jobs:
             await self._look(job, content)
+        self._findings += sender.check(self._message.envelope, content, self._directory)
         return Findings(content, tuple(self._findings))
 
     async def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
