@@ -8,6 +8,7 @@ and the reports that a sender asked for are multipart/report (RFC 6522, RFC 3464
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ from mailrelay.receipts.report import delivery_status, returned_header
 SCHEMA = "mailrelay/bien-nhan/1"
 NAME = "Hệ thống gửi, nhận văn bản điện tử"
 DATA_NAME = "bien-nhan.json"
+_MESSAGE_ID = re.compile(rb"^message-id:\s*(<[!-;=?-~]{1,250}>)", re.IGNORECASE | re.MULTILINE)
 _REPORTS = (ReceiptKind.FAILED, ReceiptKind.DSN)
 # Caused by an answer to the received mail (RFC 3834 section 5); the rest is news to somebody who sent nothing.
 _REPLIES = (ReceiptKind.SENT, ReceiptKind.RETURNED, ReceiptKind.FAILED, ReceiptKind.DSN)
@@ -101,7 +103,7 @@ def notice(
     shown = card(receipt.kind, dict(receipt.facts), letterhead.desk)
     body = _body(receipt, shown, letterhead, notice_id, data, seal, original)
     message_id = f"<{notice_id}@{letterhead.domain}>"
-    header = _header(receipt, shown, letterhead, message_id, signed_at)
+    header = _header(receipt, shown, letterhead, message_id, signed_at, _thread(receipt, original))
     raw = "".join(f"{line}\r\n" for line in header).encode("ascii") + body.encode()
     return Notice(receipt.to, message_id, raw)
 
@@ -126,7 +128,19 @@ def compose(
     return notice(receipt, letterhead, notice_id, signed_at, data=data, seal=seal(data), original=original)
 
 
-def _header(receipt: Receipt, shown: Card, letterhead: Letterhead, message_id: str, signed_at: datetime) -> list[str]:
+def _thread(receipt: Receipt, original: bytes) -> str:
+    """The Message-ID to thread under. Of a letter the facts keep none, but the mail itself may still be at hand."""
+    known = str(receipt.facts["mail"]["message_id"])
+    if not known and receipt.kind is not ReceiptKind.ALERT:
+        header = original.partition(b"\r\n\r\n")[0]
+        found = _MESSAGE_ID.search(header)
+        known = found[1].decode("ascii", "replace") if found else ""
+    return mime.message_ids([known])
+
+
+def _header(
+    receipt: Receipt, shown: Card, letterhead: Letterhead, message_id: str, signed_at: datetime, thread: str
+) -> list[str]:
     automatic = "auto-replied" if receipt.kind in _REPLIES else "auto-generated"
     header = [
         mime.field("From", mime.mailbox(letterhead.name, letterhead.sender)),
@@ -135,7 +149,7 @@ def _header(receipt: Receipt, shown: Card, letterhead: Letterhead, message_id: s
         mime.field("Date", mime.date(signed_at)),
         mime.field("Message-ID", message_id),
     ]
-    if thread := mime.message_ids([receipt.facts["mail"]["message_id"]]):
+    if thread:
         header += [mime.field("In-Reply-To", thread), mime.field("References", thread)]
     return [
         *header,

@@ -255,7 +255,7 @@ def test_what_a_reply_is_and_what_is_news() -> None:
 def test_notices_thread_under_the_mail_they_are_about() -> None:
     message = read(build(sent()))
     assert message["In-Reply-To"] == message["References"] == "<goc-1@hoabinh.gov.vn>"
-    assert read(build(alert()))["In-Reply-To"] is None
+    assert read(build(alert(), ORIGINAL))["In-Reply-To"] is None
 
 
 # What a person reads
@@ -421,6 +421,8 @@ def test_a_letter_is_named_by_its_time_alone() -> None:
     (receipt,) = drawer.on_settled(record, [pair], DIRECTORY, SIGNED_AT)
     made = build(receipt)
     assert str(read(made)["Subject"]) == "[KHÔNG CHUYỂN ĐƯỢC] Thư gửi lúc 09:05 ngày 29/10/2013"
+    assert read(made)["In-Reply-To"] is None
+    assert read(build(receipt, ORIGINAL))["In-Reply-To"] == "<goc-1@hoabinh.gov.vn>"  # while the mail is at hand
     assert "Chuyện riêng" not in made.raw.decode() + text_of(read(made)) + text_of(read(made), "html")
 
 
