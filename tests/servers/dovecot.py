@@ -1,4 +1,4 @@
-"""A real Dovecot of its own: own configuration and mailboxes, IMAP (plain and TLS) and LMTP on loopback. Runs as root or as anybody.
+"""A real Dovecot of its own: own configuration and mailboxes, IMAP (plain and TLS) and LMTP on loopback. Root or not.
 
 Every name is an account with the same password. Mail is put in by LMTP, by IMAP APPEND, or straight into the Maildir.
 """
@@ -23,7 +23,7 @@ from types import TracebackType
 from tests.servers.certificates import Pair
 from tests.servers.process import LOOPBACK, Child, free_port, open_folder, program
 
-PASSWORD = 'mật khẩu "dài" \\ 1'  # noqa: S105  # needs quoting, and a literal for its letters
+PASSWORD = 'mật khẩu "dài" \\ 1'  # needs quoting, and a literal for its letters
 
 _CONF = """\
 base_dir = {folder}/run
@@ -60,6 +60,9 @@ namespace inbox {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service auth {{
   client_limit = 4000
@@ -119,9 +122,7 @@ class Dovecot:
 
     def __enter__(self) -> Dovecot:
         (self.folder / "mail").mkdir()
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam("nobody")
-            os.chown(self.folder / "mail", owner.pw_uid, owner.pw_gid)
+        self.own(self.folder / "mail")
         (self.folder / "dovecot.conf").write_text(self._configuration())
         self.start()
         return self
@@ -171,9 +172,7 @@ class Dovecot:
             name = f"{int(time.time())}.{next(self._names):06d}.test"
             temporary = folder / "tmp" / name
             temporary.write_bytes(mail)
-            if os.geteuid() == 0:
-                owner = pwd.getpwnam("nobody")
-                os.chown(temporary, owner.pw_uid, owner.pw_gid)
+            self.own(temporary)
             temporary.rename(folder / "new" / name)
 
     def maildir(self, user: str) -> Path:
@@ -186,10 +185,16 @@ class Dovecot:
         for name in ("tmp", "new", "cur"):
             if not (folder / name).exists():
                 (folder / name).mkdir(parents=True)
-                if os.geteuid() == 0:
-                    owner = pwd.getpwnam("nobody")
-                    os.chown(folder / name, owner.pw_uid, owner.pw_gid)
+                self.own(folder / name)
         return folder
+
+    def own(self, path: Path) -> None:
+        """Give a file or a whole folder to the user that Dovecot reads mail as."""
+        if os.geteuid() != 0:
+            return
+        owner = pwd.getpwnam("nobody")
+        for item in (path, *path.rglob("*")):
+            os.chown(item, owner.pw_uid, owner.pw_gid)
 
     def session(self, user: str) -> imaplib.IMAP4:
         """A logged-in client of the standard library, which is not the code under test."""

@@ -41,11 +41,11 @@ def fetched(reply: Reply) -> Mapping[str, Value] | None:
 
 
 def content_of(attributes: Mapping[str, Value], offset: int) -> bytes | None:
-    """The octets of BODY[]<offset>; None when the reply does not hold them (NIL is no octets)."""
+    """The octets of BODY[]<offset>; None when the reply does not hold them. Dovecot answers OK and NIL for a mail that is gone."""
     for name in (f"BODY[]<{offset}>", "BODY[]") if offset == 0 else (f"BODY[]<{offset}>",):
-        if name in attributes:
-            value = attributes[name]
-            return value if isinstance(value, bytes) else b""
+        value = attributes.get(name)
+        if isinstance(value, bytes):
+            return value
     return None
 
 

@@ -76,7 +76,7 @@ class Connection:
         read_only = "[READ-ONLY]" in text.upper()
         permanent = codes.get("PERMANENTFLAGS")
         keywords = permanent is None or b"\\*" in permanent or REGISTERED.encode() in permanent
-        self._live.bell.clear()  # it rang for what a search will find
+        self._live.bell.clear()  # it rang for what the first search will find
         counts = [count for count in map(answers.exists, replies) if count is not None]
         return Selected(
             uidvalidity=answers.number(codes["UIDVALIDITY"]),
@@ -93,6 +93,9 @@ class Connection:
             await self._live.ask("SUBSCRIBE", name)  # else many clients do not show the folder
 
     async def since(self, first: int, last: int | None = None) -> tuple[int, ...]:
+        if last is None:
+            await self._live.ask("NOOP")  # Dovecot searches what it knew before the command, and learns after it
+            self._live.bell.clear()  # it rang for what the search will find
         found = await self._search(f"UID {first}:{last or '*'}")
         # "50:*" means 4:50 in a box that ends at 4 (RFC 3501 section 6.4.8): what lies below is not asked for.
         return tuple(uid for uid in found if uid >= first and (last is None or uid <= last))
@@ -102,13 +105,11 @@ class Connection:
         return tuple(uid for uid in found if first <= uid <= last)
 
     async def present(self, uids: Sequence[int]) -> frozenset[int]:
-        await self._live.ask("NOOP")  # a server may hold back what others expunged until then
+        await self._live.ask("NOOP")  # until then a server may hold back what others expunged
         return frozenset(await self._search(f"UID {uid_set(uids)}")) & frozenset(uids)
 
     async def list(self, uids: Sequence[int]) -> tuple[Listed, ...]:
-        replies, _ = await self._live.ask(
-            "FETCH", uid_set(uids), "(UID RFC822.SIZE FLAGS)", uid=True
-        )
+        replies, _ = await self._live.ask("FETCH", uid_set(uids), "(UID RFC822.SIZE FLAGS)", uid=True)
         asked = set(uids)
         found: dict[int, Listed] = {}
         for attributes in filter(None, map(answers.fetched, replies)):
@@ -151,8 +152,8 @@ class Connection:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await wire.bell.wait()
-            await wire.ask("NOOP")  # lets the server tell what is new, and us whether it lives
-        wire.bell.clear()  # the search that follows finds all that was announced so far
+            if wire.lost:
+                raise SourceLost(wire.lost)
 
     def ring(self) -> None:
         if self._wire is not None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
+from mailrelay.intake.imap.batch import Batch
 from mailrelay.intake.imap.ledger import Ending, Ledger, Place
-from mailrelay.intake.imap.source import BATCH, REFUSED, REGISTERED, MailSource, Selected, SourceLost, SourceRefused
+from mailrelay.intake.imap.source import BATCH, REFUSED, REGISTERED, MailSource, Selected, SourceRefused
 from mailrelay.intake.imap.taking import House, Taking
 from mailrelay.model.agency import ImapAccount, Purpose
 from mailrelay.model.faults import Fault
@@ -23,7 +24,6 @@ from mailrelay.telemetry import count, log
 
 WINDOW = 100_000  # UIDs in one search: a box of a million mails never comes in one answer
 _MOST_LATER = 1000
-_MOST_FAULTS_IN_A_ROW = 3  # then it is not the mail
 _FIRST_PAUSE = 1.0  # seconds
 _LONGEST_PAUSE = 300.0
 _FIRST_RETRY = timedelta(minutes=1)
@@ -58,7 +58,7 @@ class _Later:
 
 
 class Stuck(Fault):
-    """Several mails in a row could not be taken: the house, not the mails."""
+    """Several mails in a row could not be taken: the fault lies with the house, not with the mails."""
 
 
 class Poller:
@@ -80,12 +80,11 @@ class Poller:
         self._now = now
         self._jitter = jitter
         self._ledger = Ledger(house.store, account.name)
-        self._taking = Taking(account, house, self._ledger)
+        self._batch = Batch(Taking(account, house, self._ledger), self._ledger)
         self._source: MailSource | None = None
         self._selected = Selected(0, 0, 0, False)
         self._later: dict[int, _Later] = {}
         self._later_place = ("", 0)  # what the UIDs in `_later` mean
-        self._faults_in_a_row = 0
         self._reconciled_at: datetime | None = None
         self._pause = _FIRST_PAUSE
         self._asked: list[asyncio.Future[None]] = []
@@ -157,7 +156,6 @@ class Poller:
 
     async def _pass(self, source: MailSource, place: Place) -> None:
         self._wake.clear()
-        self._faults_in_a_row = 0
         asked, self._asked = self._asked, []
         try:
             await self._take_new(source, place)
@@ -207,30 +205,15 @@ class Poller:
             first = last + 1
 
     async def _take(self, source: MailSource, place: Place, uids: Sequence[int]) -> None:
-        """Bring each of the UIDs to its end, and mark on the server what has ended."""
-        ended = await self._ledger.endings(place, uids)
-        fresh = [uid for uid in uids if uid not in ended]
-        listed = {mail.uid: mail for mail in await source.list(fresh)} if fresh else {}
-        present = await source.present(missing) if (missing := [uid for uid in fresh if uid not in listed]) else ()
-        for uid in fresh:
-            if uid in listed:
-                try:
-                    ending = await self._taking.take(source, place, listed[uid])
-                except SourceLost:
-                    raise
-                except Exception as fault:
-                    self._put_off(uid, fault)
-                    continue
-                self._faults_in_a_row = 0
-                self._later.pop(uid, None)
-                if ending is not None:
-                    ended[uid] = ending
-            elif uid in present:
-                self._put_off(uid, SourceRefused("the server does not list this mail"))
-            else:
-                ended[uid] = await self._taking.end(place, uid, Ending.VANISHED)
-                self._later.pop(uid, None)
-        await self._mark(source, ended)
+        """Bring each of the UIDs to its end, put off what has a fault, and mark on the server what has ended."""
+        result = await self._batch.take(source, place, uids)
+        for uid in result.ended:
+            self._later.pop(uid, None)
+        for uid, fault in result.faults:
+            self._put_off(uid, fault)
+        await self._mark(source, result.ended)
+        if result.stuck or len(self._later) > _MOST_LATER:
+            raise Stuck(f"mails cannot be taken: {_line(result.faults[-1][1])}")
 
     def _keep_later(self, place: Place) -> None:
         """Mails put off in an earlier session stay put off, so that a few bad ones never block those behind them."""
@@ -240,16 +223,11 @@ class Poller:
         self._later_place = meaning
 
     def _put_off(self, uid: int, fault: Exception) -> None:
-        """Note a mail that could not be taken now. Several in a row, or too many: the fault lies elsewhere, begin anew."""
-        log.warning(
-            "imap-mail-put-off", account=self._account.name, uid=uid, fault=type(fault).__name__, text=_line(fault)
-        )
+        name = type(fault).__name__
+        log.warning("imap-mail-put-off", account=self._account.name, uid=uid, fault=name, text=_line(fault))
         count("imap_put_off")
         tries = self._later[uid].tries + 1 if uid in self._later else 0
         self._later[uid] = _Later(tries, self._now() + min(_FIRST_RETRY * 2 ** min(tries, 10), _LONGEST_RETRY))
-        self._faults_in_a_row += 1
-        if self._faults_in_a_row >= _MOST_FAULTS_IN_A_ROW or len(self._later) > _MOST_LATER:
-            raise Stuck(f"mails cannot be taken: {_line(fault)}") from fault
 
     async def _mark(self, source: MailSource, ended: dict[int, Ending]) -> None:
         """Show people and other programs what was done. Failing is no fault: the ledger knows, and the next look tries again."""

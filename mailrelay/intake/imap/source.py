@@ -62,7 +62,7 @@ class MailSource(Protocol):
         """Make a folder, subscribed."""
 
     async def since(self, first: int, last: int | None = None) -> tuple[int, ...]:
-        """The UIDs from `first` on (to `last`), ascending."""
+        """The UIDs from `first` to `last`, or all from there by the server's latest knowledge. Ascending."""
 
     async def unmarked(self, first: int, last: int) -> tuple[int, ...]:
         """The UIDs from `first` to `last` that bear neither of our keywords, ascending."""
@@ -83,10 +83,7 @@ class MailSource(Protocol):
         """Move mails to a folder, which is made when it is missing."""
 
     async def wait(self, seconds: float) -> None:
-        """Sleep until new mail is announced (since `select` or the last `wait`), `ring` is called, or the time is over.
-
-        Returns only if the server still answers.
-        """
+        """Sleep until new mail is announced (after the last open `since`), `ring` is called, or the time is over."""
 
     def ring(self) -> None:
         """End the present or the next `wait`."""

@@ -1,6 +1,6 @@
 """One mail out of a box: fetched in blocks into a draft, recognised or handed in, and ended in the ledger.
 
-Fetching keeps memory flat whatever the size. Faults leave no trace, so that the mail is taken another time.
+Memory stays flat whatever the size. Faults leave no trace, so that the mail is taken another time.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from mailrelay.intake.imap.heading import Heading, make_envelope, read_heading
 from mailrelay.intake.imap.ledger import Ending, Ledger, Place
@@ -24,7 +24,6 @@ from mailrelay.spool import Draft
 from mailrelay.store import Store, Transaction, messages
 from mailrelay.telemetry import count, log
 
-T = TypeVar("T")
 Alongside = Callable[[Transaction, Acceptance], None]
 
 
@@ -63,6 +62,16 @@ class NotNow(Fault):
     """This mail cannot be taken at present."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole mail in its draft, not yet handed in."""
+
+    uid: int
+    draft: Draft
+    digest: str
+    envelope: Envelope
+
+
 class _Ended(Exception):
     def __init__(self, ending: Ending, refusal: str = "", values: Mapping[str, str] | None = None) -> None:
         super().__init__(ending)
@@ -79,19 +88,32 @@ class Taking:
         self._house = house
         self._ledger = ledger
 
-    async def take(self, source: MailSource, place: Place, mail: Listed) -> Ending | None:
-        """Bring one mail to its end. None: it has none yet (a draft or deleted mail in a drop folder).
+    async def fetch(self, source: MailSource, place: Place, mail: Listed) -> Fetched | Ending | None:
+        """Bring one mail into a draft, or to its end if that needs no more (too big, vanished, our own, for nobody).
 
-        Raises SourceLost and SourceRefused, NotNow, and what `accept` raises: then nothing was noted.
+        None: it has no end yet (a draft or deleted mail in a drop folder). Raises SourceLost, SourceRefused and OSError:
+        then nothing was noted.
         """
         if self._account.purpose is Purpose.OUTGOING and mail.flags & {"\\Deleted", "\\Draft"}:
             return None  # taken back by its owner, or not finished
         try:
             if mail.size > self._house.size_limit:
                 raise self._too_big(mail.size)
-            return await self._fetch_and_settle(source, place, mail)
+            return await self._fetch(source, mail)
         except _Ended as ended:
             return await self.end(place, mail.uid, ended.ending, refusal=ended.refusal, values=ended.values)
+
+    async def settle(self, place: Place, fetched: Fetched) -> Ending:
+        """Hand a fetched mail in, unless it is known. Raises NotNow, and what `accept` raises: then nothing was noted."""
+        try:
+            known = await self._known(fetched.digest, place, fetched.uid)
+        except BaseException:
+            fetched.draft.discard()
+            raise
+        if known is not None:
+            await asyncio.to_thread(fetched.draft.discard)
+            return await self.end(place, fetched.uid, known[0], known[1])
+        return await self._hand_in(fetched, place)
 
     async def end(
         self,
@@ -114,34 +136,25 @@ class Taking:
         self._tell(ending, uid, mail_id, refusal)
         return ending
 
-    async def _fetch_and_settle(self, source: MailSource, place: Place, mail: Listed) -> Ending:
+    async def _fetch(self, source: MailSource, mail: Listed) -> Fetched:
         draft = self._house.draft()
         try:
-            heading, ascii_only = await self._fetch(source, place, mail.uid, draft)
-            known = await self._known(draft.finish(), place, mail.uid)
-            if known is not None:
-                await asyncio.to_thread(draft.discard)
-                return await self.end(place, mail.uid, known[0], known[1])
+            heading, ascii_only = await self._fill(source, mail, draft)
             self._check_recipients(heading)
+            directory = self._house.directory()
+            envelope = make_envelope(heading, self._account, directory, peer=source.peer, ascii_only=ascii_only)
+            return Fetched(mail.uid, draft, draft.finish(), envelope)
         except BaseException:
             draft.discard()
             raise
-        envelope = make_envelope(
-            heading, self._account, self._house.directory(), peer=source.peer, ascii_only=ascii_only
-        )
-        return await self._hand_in(envelope, draft, place, mail.uid)
 
-    async def _fetch(self, source: MailSource, place: Place, uid: int, draft: Draft) -> tuple[Heading, bool]:
+    async def _fill(self, source: MailSource, mail: Listed, draft: Draft) -> tuple[Heading, bool]:
         """Write the whole mail into the draft; return its heading and whether all of it is ASCII."""
         heading = Heading()
         ascii_only = True
         while True:
             async with self._house.blocks:
-                block = await source.block(uid, draft.size)
-                if block is None:
-                    if uid in await source.present([uid]):
-                        raise SourceRefused("the server does not hand this mail out")
-                    raise _Ended(Ending.VANISHED)
+                block = await self._block(source, mail, draft.size)
                 if draft.size == 0:
                     heading = read_heading(block)
                     await self._check_own(heading)
@@ -149,8 +162,20 @@ class Taking:
                 draft.write(block)
             if draft.size > self._house.size_limit:
                 raise self._too_big(draft.size)
-            if len(block) < BLOCK:
+            # A short block is the end; one more look where the server had promised more.
+            if not block or (len(block) < BLOCK and draft.size >= mail.size):
                 return heading, ascii_only
+
+    async def _block(self, source: MailSource, mail: Listed, offset: int) -> bytes:
+        """The next block, b"" at the end. Never takes a mail that vanished for one that ended."""
+        block = await source.block(mail.uid, offset)
+        if block or (block is not None and (offset or not mail.size)):
+            return block
+        if mail.uid not in await source.present([mail.uid]):
+            raise _Ended(Ending.VANISHED)
+        if offset == 0 or offset < mail.size:
+            raise SourceRefused("the server does not hand this mail out")
+        return b""
 
     async def _check_own(self, heading: Heading) -> None:
         for mail_id in heading.mail_ids:
@@ -183,12 +208,14 @@ class Taking:
         if not heading.recipients:
             raise _Ended(Ending.REFUSED, "no-valid-recipients")
 
-    async def _hand_in(self, envelope: Envelope, draft: Draft, place: Place, uid: int) -> Ending:
+    async def _hand_in(self, fetched: Fetched, place: Place) -> Ending:
+        uid = fetched.uid
+
         def alongside(tx: Transaction, acceptance: Acceptance) -> None:
             self._ledger.end(tx, place, uid, _ending_of(acceptance), acceptance.mail_id)
 
         # From here on the draft is the pipeline's: whether it committed cannot be known from an exception.
-        acceptance = await _to_the_end(self._house.accept(envelope, draft, alongside=alongside))
+        acceptance = await self._house.accept(fetched.envelope, fetched.draft, alongside=alongside)
         if _is_temporary(acceptance.refusal):
             raise NotNow(acceptance.refusal)
         ending = _ending_of(acceptance)
@@ -220,16 +247,3 @@ def _ending_of(acceptance: Acceptance) -> Ending:
     if acceptance.refusal:
         return Ending.REFUSED
     return Ending.REPEATED if acceptance.repeated else Ending.TAKEN
-
-
-async def _to_the_end(work: Awaitable[T]) -> T:
-    """Wait for work that must not be cut off; a cancellation is passed on after it."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.cancelled():
-            await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # seen
-        raise

@@ -8,7 +8,9 @@ tests/intake/imap/test_aioimaplib.py shows each fault and fails when one is gone
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from aioimaplib import aioimaplib as library
@@ -18,7 +20,9 @@ from mailrelay.intake.imap.framing import Framing, Reply
 from mailrelay.intake.imap.source import SourceLost, SourceRefused
 
 REPLY_LIMIT = 20_000  # untagged replies to one command
+TLS_BUFFER = 4096  # octets
 TEXT_LIMIT = 16 * 1024 * 1024  # octets of them
+_BYE = re.compile(rb"\* BYE\b", re.IGNORECASE)
 
 
 class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library has no types
@@ -43,6 +47,10 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self._sealed = False  # STARTTLS was agreed on: the next octets must be a handshake
 
     # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        _slim(transport)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -80,10 +88,16 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         command = self._begin("IDLE", (), False, ())
         self._idling = True
         try:
-            async with asyncio.timeout(seconds):
-                await self.bell.wait()
+            async with asyncio.timeout(self._patience):
+                await (
+                    self._idle_event.wait()
+                )  # agreed to, refused or lost: DONE before that would be an unknown command
+            if self.pending_sync_command is command:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self.bell.wait()
         except TimeoutError:
-            pass
+            self.throw_away(f"no answer to IDLE within {self._patience:g} s")
         except asyncio.CancelledError:
             self.throw_away("cancelled in IDLE")
             raise
@@ -103,6 +117,7 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self.transport = await self.loop.start_tls(
             self.transport, self, context, server_hostname=host, ssl_handshake_timeout=seconds
         )
+        _slim(self.transport)
         self.capabilities = frozenset()
         self._sealed = False
 
@@ -124,6 +139,7 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         if command is not None:
             command.close(reason.encode(), "LOST")
         self._replies.clear()
+        self._idle_event.set()
         self.bell.set()
 
     # Inside
@@ -136,6 +152,7 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self._replies = []
         self._text = 0
         self._pieces = deque(pieces) if pieces else None
+        self._idle_event.clear()
         self._leaving = name == "LOGOUT"
         self.pending_sync_command = command
         self.send(str(command))
@@ -172,11 +189,12 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         elif line:
             self._sealed = self.pending_sync_command is not None and self.pending_sync_command.name == "STARTTLS"
             self._response_done(line)
+            self._idle_event.set()
 
     def _untagged(self, reply: Reply) -> None:
         if answers.exists(reply) is not None:
             self.bell.set()
-        if reply[0][:6].upper() == b"* BYE " and not self._leaving:
+        if _BYE.match(reply[0]) and not self._leaving:
             self.throw_away("the server said goodbye")
             return
         if self._idling or self.pending_sync_command is None:
@@ -187,6 +205,8 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self._replies.append(reply)
 
     def _continue(self) -> None:
+        if self._idling:
+            self._idle_event.set()
         if self._idling or self._pieces is None:
             return
         # A SASL exchange that failed asks once more for an empty line before it says NO (XOAUTH2).
@@ -195,3 +215,12 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def _write(self, line: bytes) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(line + b"\r\n")
+
+
+def _slim(transport: asyncio.BaseTransport | None) -> None:
+    """Give a TLS line a small buffer: asyncio's own takes 256 KiB for every connection, for hundreds that only idle."""
+    protocol: Any = getattr(transport, "_ssl_protocol", None)
+    if all(hasattr(protocol, name) for name in ("max_size", "_ssl_buffer", "_ssl_buffer_view")):
+        protocol.max_size = TLS_BUFFER
+        protocol._ssl_buffer = bytearray(TLS_BUFFER)
+        protocol._ssl_buffer_view = memoryview(protocol._ssl_buffer)

@@ -64,7 +64,8 @@ def test_content() -> None:
     assert answers.content_of({"BODY[]<0>": b"abc"}, 0) == b"abc"
     assert answers.content_of({"BODY[]": b"abc"}, 0) == b"abc"
     assert answers.content_of({"BODY[]": b"abc"}, 9) is None
-    assert answers.content_of({"BODY[]<9>": None}, 9) == b""
+    assert answers.content_of({"BODY[]<9>": b""}, 9) == b""
+    assert answers.content_of({"BODY[]<0>": None}, 0) is None, "Dovecot says so of a mail that is gone"
     assert answers.content_of({"FLAGS": []}, 0) is None
 
 

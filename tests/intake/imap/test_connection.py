@@ -319,6 +319,7 @@ class TestSelect:
 class TestCommands:
     async def test_search_drops_what_was_not_asked_for(self) -> None:
         async def script(server: Dialog) -> None:
+            assert await server.answer(b"* 5 EXISTS") == b"NOOP"
             assert await server.answer(b"* SEARCH 4") == b"UID SEARCH UID 50:*"
             assert await server.answer(b"* SEARCH 60 49 51 51 70", b"* 9 EXISTS") == b"UID SEARCH UID 50:60"
 
@@ -347,13 +348,15 @@ class TestCommands:
                 b"* 1 FETCH (FLAGS (\\Seen) UID 5)", b"* 1 FETCH (BODY[]<0> {4}", b"ab)\r UID 5)"
             )
             assert command == b"UID FETCH 5 (UID BODY.PEEK[]<0.%d>)" % BLOCK
-            await server.answer(b"* 1 FETCH (UID 5 BODY[]<4> NIL)")
-            await server.answer(b"* 1 FETCH (UID 6 BODY[]<4> NIL)", b"* 1 FETCH (UID 5 BODY[]<0> NIL)")
+            await server.answer(b'* 1 FETCH (UID 5 BODY[]<4> "")')
+            await server.answer(b'* 1 FETCH (UID 6 BODY[]<4> "x")', b'* 1 FETCH (UID 5 BODY[]<0> "y")')
+            await server.answer(b"* 1 FETCH (UID 5 BODY[]<0> NIL)")
 
         async with Selecting(script) as source:
             assert await source.block(5, 0) == b"ab)\r"
             assert await source.block(5, 4) == b""
             assert await source.block(5, 4) is None
+            assert await source.block(5, 0) is None
 
     async def test_a_server_that_ignores_the_size_of_a_block(self) -> None:
         async def script(server: Dialog) -> None:
@@ -409,9 +412,9 @@ class TestLoss:
             await server.hear()
 
         async with Selecting(script, patience=0.2) as source:
-            with pytest.raises(SourceLost, match="no answer to SEARCH"):
+            with pytest.raises(SourceLost, match="no answer to NOOP"):
                 await source.since(1)
-            with pytest.raises(SourceLost, match="no answer to SEARCH"):  # a late answer cannot be mistaken
+            with pytest.raises(SourceLost, match="no answer to NOOP"):  # a late answer cannot be mistaken
                 await source.since(1)
 
     async def test_hang_up_wakes_a_waiter_at_once(self) -> None:
@@ -513,6 +516,8 @@ class TestIdle:
             await server.say(b"+ idling", b"* 3 EXISTS")
             assert await server.hear() == b"DONE"
             await server.say(server.heard[-2].partition(b" ")[0] + b" OK")
+            await server.answer()
+            await server.answer(b"* SEARCH 3")
             tag = (await server.hear()).partition(b" ")[0]
             await server.say(b"+ idling")
             assert await server.hear() == b"DONE"
@@ -522,6 +527,8 @@ class TestIdle:
             began = time.monotonic()
             await source.wait(60)
             assert time.monotonic() - began < 2
+            assert await source.since(3) == (3,)
+            began = time.monotonic()
             await source.wait(0.2)
             assert time.monotonic() - began >= 0.2
 
@@ -533,6 +540,7 @@ class TestIdle:
             await server.say(b"+ idling")
             assert await server.hear() == b"DONE"
             await server.say(b"* 3 EXISTS", tag + b" OK")
+            await server.answer()
             await server.answer(b"* SEARCH 9")
 
         async with Selecting(script) as source:
@@ -541,6 +549,7 @@ class TestIdle:
 
     async def test_what_is_announced_during_a_pass_ends_the_next_wait(self) -> None:
         async def script(server: Dialog) -> None:
+            await server.answer()
             await server.answer(b"* SEARCH", b"* 4 EXISTS")
             tag = (await server.hear()).partition(b" ")[0]
             await server.say(b"+ idling")
@@ -550,6 +559,26 @@ class TestIdle:
         async with Selecting(script) as source:
             await source.since(1)
             async with asyncio.timeout(2):
+                await source.wait(60)
+
+    async def test_idle_that_is_refused_is_not_ended(self) -> None:
+        """The bell has rung already: DONE sent too early would be an unknown command."""
+
+        async def script(server: Dialog) -> None:
+            await server.answer(b"* SEARCH", b"* 4 EXISTS")
+            tag = (await server.hear()).partition(b" ")[0]
+            await asyncio.sleep(0.1)
+            await server.say(tag + b" NO not today")
+            assert await server.answer(b"* SEARCH") == b"UID SEARCH UID 1:5"
+
+        async with Selecting(script) as source:
+            await source.since(1, 5)
+            await source.wait(5)
+            await source.since(1, 5)
+
+    async def test_idle_that_is_never_agreed_to(self) -> None:
+        async with Selecting(Dialog.silence, patience=0.2) as source:
+            with pytest.raises(SourceLost, match="no answer to IDLE"):
                 await source.wait(60)
 
     async def test_flags_that_others_change_do_not_ring(self) -> None:
@@ -581,19 +610,25 @@ class TestIdle:
     @pytest.mark.parametrize(("capabilities", "idle"), [(b"IMAP4rev1", True), (b"IMAP4rev1 IDLE", False)])
     async def test_without_idle(self, capabilities: bytes, idle: bool) -> None:
         async def script(server: Dialog) -> None:
-            assert await server.answer(b"* 4 EXISTS") == b"NOOP"
+            assert (await server.hear()).endswith(b" UID SEARCH UID 1:9")
 
-        async with Selecting(script, capabilities, idle=idle) as source:
-            await source.wait(0.1)
+        async with Selecting(script, capabilities, idle=idle, patience=0.2) as source:
+            began = time.monotonic()
+            await source.wait(0.2)
+            assert time.monotonic() - began >= 0.2
+            with pytest.raises(SourceLost):
+                await source.since(1, 9)
 
     async def test_idle_that_is_announced_and_refused(self) -> None:
         async def script(server: Dialog) -> None:
             assert await server.answer(done=b"NO not today") == b"IDLE"
             assert await server.answer() == b"NOOP"
+            assert await server.answer(b"* SEARCH") == b"UID SEARCH UID 1:*"
 
         async with Selecting(script) as source:
             await source.wait(0.1)
             await source.wait(0.1)
+            assert await source.since(1) == ()
 
     async def test_idle_is_asked_for_again_before_a_firewall_forgets(self) -> None:
         assert module.IDLE_LIMIT <= 9 * 60

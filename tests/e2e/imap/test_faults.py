@@ -1,0 +1,403 @@
+"""The IMAP door against a real Dovecot when things go wrong: nothing is lost and nothing doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from mailrelay.intake.imap.connection import Connection
+from mailrelay.intake.imap.source import BLOCK
+from mailrelay.model.agency import ImapAccount, Purpose
+from mailrelay.model.faults import StoreFault
+from mailrelay.model.identity import MailId
+from mailrelay.store import polls
+from tests.e2e.imap.conftest import Office, mail, until
+from tests.servers.certificates import Authority
+from tests.servers.dovecot import Dovecot
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def own_dovecot(office: Office, authority: Authority) -> Iterator[Dovecot]:
+    """A server of this test alone, which may be stopped."""
+    shared = office.server
+    with Dovecot() as server:
+        office.server = server
+        yield server
+    office.server = shared
+
+
+class TestLedger:
+    async def test_a_crash_before_the_commit(self, office: Office, user: str) -> None:
+        office.account(user)
+        office.server.append(user, "INBOX", mail("one"), mail("two"))
+        reached = asyncio.Event()
+
+        async def hang() -> None:
+            reached.set()
+            await asyncio.sleep(0.3)
+            raise StoreFault("the disk went away")
+
+        office.clerk.before_commit = hang
+        door = await office.open()
+        await reached.wait()
+        await door.close()
+        assert await office.endings(user) == {}
+        office.clerk.before_commit = None
+        await (await office.open()).poll(user)
+        assert await office.endings(user) == {1: "taken", 2: "taken"}
+        assert len(office.clerk.taken) == 2
+
+    async def test_a_crash_between_commit_and_mark(self, office: Office, user: str) -> None:
+        office.account(user, done_folder="Done")
+        office.account(f"{user}2")
+        for name in (user, f"{user}2"):
+            office.server.append(name, "INBOX", mail(f"one-{name}"))
+        reached = asyncio.Semaphore(0)
+
+        async def die() -> None:
+            reached.release()
+            raise OSError("the process died here")
+
+        office.clerk.after_commit = die
+        door = await office.open()
+        await reached.acquire()
+        await reached.acquire()
+        await door.close()
+        assert office.flags(user) == {1: set()}
+        office.clerk.after_commit = None
+        door = await office.open()
+        await door.poll(user)
+        await door.poll(f"{user}2")
+        assert len(office.clerk.taken) == 2
+        assert office.flags(user) == {}
+        assert office.flags(user, "Done") == {1: set()}
+        assert office.flags(f"{user}2") == {1: {"$Registered"}}
+
+    async def test_closing_lets_a_mail_be_handed_in_to_the_end(self, office: Office, user: str) -> None:
+        office.account(user)
+        office.server.append(user, "INBOX", mail("one"), mail("two"))
+        reached = asyncio.Event()
+
+        async def slow() -> None:
+            reached.set()
+            await asyncio.sleep(0.3)
+
+        office.clerk.before_commit = slow
+        door = await office.open()
+        await reached.wait()
+        await door.close()
+        endings = await office.endings(user)
+        assert endings[1] == "taken"
+        assert len(office.clerk.taken) == len(office.files()) == len(endings)
+
+    async def test_a_changed_uidvalidity_doubles_nothing(self, office: Office, own_dovecot: Dovecot, user: str) -> None:
+        office.account(user)
+        office.account(f"{user}2", Purpose.OUTGOING)
+        office.clerk.refusals[b"bad"] = "policy"
+        for name in (user, f"{user}2"):
+            mails = (
+                mail(f"one-{name}", "To: a@x.vn"),
+                mail(f"two-{name}", "To: a@x.vn"),
+                mail(f"bad-{name}", "To: a@x.vn"),
+            )
+            own_dovecot.append(name, "INBOX", *mails)
+        door = await office.open()
+        await door.poll(user)
+        await door.poll(f"{user}2")
+        await door.close()
+        assert len(office.clerk.taken) == 4
+        for name in (user, f"{user}2"):
+            before = await office.outcomes(name)
+            own_dovecot.renew_uidvalidity(name)
+            own_dovecot.append(name, "INBOX", mail(f"three-{name}", "To: a@x.vn"))
+            door = await office.open()
+            await door.poll(name)
+            await door.close()
+            fresh = {
+                uid: ending
+                for key, ending in (await office.outcomes(name)).items()
+                if key not in before
+                for uid in key[1:]
+            }
+            assert sorted(fresh.values()) == ["refused", "repeated", "repeated", "taken"]
+        assert len(office.clerk.taken) == len(office.files()) == 6
+
+    async def test_a_drop_folder_after_a_rescan_takes_repetitions_again(
+        self, office: Office, own_dovecot: Dovecot, user: str
+    ) -> None:
+        office.account(user, Purpose.OUTGOING)
+        raw = mail("one", "To: a@x.vn")
+        own_dovecot.append(user, "INBOX", raw)
+        door = await office.open()
+        await door.poll(user)
+        await door.close()
+        own_dovecot.renew_uidvalidity(user)
+        door = await office.open()
+        await door.poll(user)
+        assert len(office.clerk.taken) == 1
+        own_dovecot.append(user, "INBOX", raw)
+        await door.poll(user)
+        assert len(office.clerk.taken) == 2
+
+    async def test_a_server_restored_from_a_copy_gives_numbers_again(
+        self, office: Office, own_dovecot: Dovecot, user: str
+    ) -> None:
+        """paperless-ngx#8939: the new mail bears a UID that was used for another one."""
+        office.account(user)
+        own_dovecot.append(user, "INBOX", mail("one"))
+        own_dovecot.stop()
+        box = own_dovecot.folder / "mail" / user
+        shutil.copytree(box, own_dovecot.folder / "copy")
+        own_dovecot.start()
+        own_dovecot.append(user, "INBOX", mail("two"), mail("three"))
+        door = await office.open()
+        await door.poll(user)
+        await door.close()
+        assert await office.endings(user) == {1: "taken", 2: "taken", 3: "taken"}
+        own_dovecot.stop()
+        shutil.rmtree(box)
+        shutil.copytree(own_dovecot.folder / "copy", box)
+        own_dovecot.own(box)
+        own_dovecot.start()
+        own_dovecot.append(user, "INBOX", mail("four"))
+        assert sorted(office.flags(user)) == [1, 2]
+        door = await office.open()
+        await door.poll(user)
+        await door.poll(user)
+        assert [data for _, data in office.clerk.taken] == [mail(name) for name in ("one", "two", "three", "four")]
+
+    async def test_mails_below_the_cursor_are_found(self, office: Office, user: str) -> None:
+        office.account(user)
+        office.server.append(user, "INBOX", mail("one"), mail("two"), mail("three"))
+        with office.server.session(user) as client:
+            client.select("INBOX")
+            uidvalidity = int(client.untagged_responses["UIDVALIDITY"][0])
+
+        def ahead(tx: object) -> None:
+            polls.set_cursor(tx, user, "INBOX", uidvalidity, 3)  # type: ignore[arg-type]
+            polls.record(tx, user, "INBOX", uidvalidity, 2, "taken", MailId("m"))  # type: ignore[arg-type]
+
+        await office.store.write(ahead)
+        await (await office.open()).poll(user)
+        assert [data for _, data in office.clerk.taken] == [mail("one"), mail("three")]
+        assert office.flags(user) == {uid: {"$Registered"} for uid in (1, 2, 3)}
+
+    async def test_the_same_mail_copied_within_a_box(self, office: Office, user: str) -> None:
+        office.account(user)
+        office.server.append(user, "INBOX", mail("one"))
+        door = await office.open()
+        await door.poll(user)
+        with office.server.session(user) as client:
+            client.select("INBOX")
+            client.uid("COPY", "1", "INBOX")
+        await door.poll(user)
+        assert await office.endings(user) == {1: "taken", 2: "repeated"}
+        assert len(office.clerk.taken) == 1
+
+
+class TestBetween:
+    async def test_expunged_between_search_and_fetch(self, office: Office, user: str) -> None:
+        office.account(user)
+        office.server.append(user, "INBOX", *[mail(f"mail{number}") for number in range(1, 8)])
+
+        def expunge() -> None:
+            with office.server.session(user) as client:
+                client.select("INBOX")
+                client.uid("STORE", "4,6", "+FLAGS", "(\\Deleted)")
+                client.expunge()
+
+        office.before_draft[2] = expunge
+        await (await office.open()).poll(user)
+        assert await office.endings(user) == {n: "vanished" if n in (4, 6) else "taken" for n in range(1, 8)}
+        assert len(office.clerk.taken) == len(office.files()) == 5
+
+    async def test_a_file_that_is_gone_on_the_server(self, office: Office, user: str) -> None:
+        office.account(user)
+        office.server.append(user, "INBOX", *[mail(f"mail{number}") for number in range(1, 7)])
+
+        def remove() -> None:
+            box = office.server.maildir(user)
+            files = [path for path in (*box.glob("cur/*"), *box.glob("new/*")) if b"mail5" in path.read_bytes()]
+            assert len(files) == 1
+            files[0].unlink()
+
+        office.before_draft[2] = remove
+        await office.open()
+        await until(lambda: ended(office, user, 6))
+        assert await office.endings(user) == {n: "vanished" if n == 5 else "taken" for n in range(1, 7)}
+        assert len(office.clerk.taken) == len(office.files()) == 5
+
+    async def test_expunged_in_the_middle_of_a_large_mail(self, office: Office, user: str) -> None:
+        """What was fetched so far is never taken for the whole."""
+        office.account(user)
+        office.server.append(user, "INBOX", mail("one", body="x" * 3_000_000), mail("two"))
+        door = await office.open()
+        original = Connection.block
+
+        async def block(self: Connection, uid: int, offset: int) -> bytes | None:
+            if offset == 2 * BLOCK:
+                with office.server.session(user) as client:
+                    client.select("INBOX")
+                    client.uid("STORE", "1", "+FLAGS", "(\\Deleted)")
+                    client.expunge()
+                await self._live.ask("NOOP")
+            return await original(self, uid, offset)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Connection, "block", block)
+            await door.poll(user)
+        assert await office.endings(user) == {1: "vanished", 2: "taken"}
+        assert len(office.files()) == 1
+
+    async def test_a_fault_of_the_house_is_tried_again_and_noted_nowhere(self, office: Office, user: str) -> None:
+        office.account(user)
+        office.server.append(user, "INBOX", mail("one"), mail("two"), mail("three"))
+        office.clerk.fault = lambda data: StoreFault("full") if b"two" in data else None
+        door = await office.open()
+        await door.poll(user)
+        assert await office.endings(user) == {1: "taken", 3: "taken"}
+        assert office.flags(user) == {1: {"$Registered"}, 2: set(), 3: {"$Registered"}}
+        office.clerk.fault = lambda data: None
+        await door.poll(user)
+        assert await office.endings(user) == {1: "taken", 3: "taken"}, "not before a minute has passed"
+        office.skip(timedelta(minutes=1))
+        await door.poll(user)
+        assert await office.endings(user) == {1: "taken", 2: "taken", 3: "taken"}
+
+    async def test_a_few_poisonous_mails_do_not_block_those_behind_them(self, office: Office, user: str) -> None:
+        office.account(user)
+        office.server.append(user, "INBOX", *[mail(f"poison{number}") for number in range(7)], mail("good"))
+        office.clerk.fault = lambda data: RuntimeError("a bug") if b"poison" in data else None
+        door = await office.open()
+        async with asyncio.timeout(20):
+            while await office.endings(user) != {8: "taken"}:
+                try:
+                    await door.poll(user)
+                except Exception:
+                    await asyncio.sleep(0.01)
+        assert len(office.files()) == 1
+
+    async def test_a_full_disk_ends_the_session_and_not_the_mail(
+        self, office: Office, user: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """paperless-ngx#8329: disk full, marked as processed, never tried again."""
+        office.account(user)
+        office.server.append(user, "INBOX", *[mail(f"mail{number}") for number in range(5)])
+        whole = office.spool.draft
+
+        def full() -> object:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(office.spool, "draft", full)
+        door = await office.open()
+        with pytest.raises(Exception, match="No space"):
+            await door.poll(user)
+        assert await office.endings(user) == {}
+        await door.close()
+        monkeypatch.setattr(office.spool, "draft", whole)
+        await (await office.open()).poll(user)
+        assert len(await office.endings(user)) == 5
+
+
+class TestConnection:
+    async def test_the_server_is_started_again(self, office: Office, own_dovecot: Dovecot, user: str) -> None:
+        office.account(user)
+        own_dovecot.append(user, "INBOX", mail("one"))
+        door = await office.open()
+        await door.poll(user)
+        await asyncio.to_thread(own_dovecot.stop)
+        await until(lambda: not door.states()[0].connected)
+        own_dovecot.start()
+        own_dovecot.append(user, "INBOX", mail("two"))
+        await until(lambda: len(office.clerk.taken) == 2, 30)
+
+    async def test_thrown_out_in_the_middle_of_a_fetch(self, office: Office, user: str) -> None:
+        office.account(user)
+        office.server.append(user, "INBOX", *[mail(f"mail{number}", body="x" * 3_000_000) for number in range(3)])
+
+        async def kick() -> None:
+            office.clerk.before_commit = None
+            await asyncio.to_thread(office.server.admin, "kick", user)
+
+        office.clerk.before_commit = kick
+        door = await office.open()
+        await until(lambda: len(office.clerk.taken) == 3, 20)
+        await door.poll(user)
+        assert list((await office.endings(user)).values()) == ["taken"] * 3
+        assert len(office.files()) == 3
+
+    async def test_a_line_that_dies_in_silence(self, office: Office, user: str) -> None:
+        """Half-open TCP: nothing comes, not even an end. parsedmarc#211."""
+        async with silenceable(office.server.port) as (port, silence):
+            office.account(user, port=port)
+            office.settings |= {"interval": timedelta(seconds=0.5), "source": impatient(office)}
+            door = await office.open()
+            await door.poll(user)
+            silence()
+            began = time.monotonic()
+            await until(lambda: not door.states()[0].connected, 10)
+            assert time.monotonic() - began < 5
+            office.server.append(user, "INBOX", mail("one"))
+            await until(lambda: office.clerk.taken, 10)
+
+    async def test_a_line_that_dies_in_the_middle_of_a_mail(self, office: Office, user: str) -> None:
+        office.server.append(user, "INBOX", mail("one", body="x" * 3_000_000))
+        async with silenceable(office.server.port, after=1_000_000) as (port, _):
+            office.account(user, port=port)
+            office.settings["source"] = impatient(office)
+            await office.open()
+            await until(lambda: office.clerk.taken, 15)
+        assert len(office.files()) == len(office.clerk.taken) == 1
+
+
+async def ended(office: Office, user: str, count: int) -> bool:
+    return len(await office.endings(user)) == count
+
+
+def impatient(office: Office) -> object:
+    def source(account: ImapAccount, secret: str) -> Connection:
+        return Connection(account, secret, office.authority.client_context(), patience=1.0)
+
+    return source
+
+
+@asynccontextmanager
+async def silenceable(target: int, after: int | None = None) -> AsyncIterator[tuple[int, object]]:
+    """A line to a port that can go dead without an end: the first one after so many octets, or all of now by `silence`."""
+    dead: set[asyncio.Task[None]] = set()
+    lines: set[asyncio.Task[None]] = set()
+    count = 0
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int | None) -> None:
+        sent = 0
+        while data := await reader.read(65536):
+            sent += len(data)
+            if asyncio.current_task() in dead or (most is not None and sent > most):
+                await asyncio.Event().wait()
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        count += 1
+        to, back = await asyncio.open_connection("127.0.0.1", target)
+        for source, sink, most in ((reader, back, None), (to, writer, after if count == 1 else None)):
+            lines.add(asyncio.create_task(carry(source, sink, most)))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], lambda: dead.update(lines)
+    finally:
+        server.close()
+        for line in lines:
+            line.cancel()
+        await asyncio.gather(*lines, return_exceptions=True)
