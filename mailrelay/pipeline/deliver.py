@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from mailrelay.config.office import Office
-from mailrelay.delivery.queue import settlement
+from mailrelay.delivery.outcome import Trouble, of_trouble
+from mailrelay.delivery.queue import CRASHES, is_poisoned, settlement
 from mailrelay.delivery.route import route
 from mailrelay.failpoint import failpoint
 from mailrelay.model.agency import Target, TargetKind
-from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome, Parcel, Result
+from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome, Parcel, Scope
 from mailrelay.model.document import MessageClass, Urgency
 from mailrelay.model.entry import Book, EntryStatus, EventKind, LogEvent
+from mailrelay.model.faults import StoreFault
 from mailrelay.model.identity import MailId
 from mailrelay.model.message import MessageState
 from mailrelay.model.receipt import ReceiptState
@@ -29,6 +31,7 @@ from mailrelay.telemetry import log as telemetry
 
 _CLAIM = 64  # dispatches taken at once
 _LOOK = 5.0  # seconds between looks at the queue when no bell rings
+_POISONED = "việc gửi thư này nhiều lần làm dịch vụ dừng đột ngột (sending it kept crashing the service)"
 _EVENTS = {
     DispatchState.DELIVERED: EventKind.DELIVERED,
     DispatchState.RELAYED: EventKind.RELAYED,
@@ -66,9 +69,7 @@ class Dispatcher:
         parts = self._parts
         now = parts.now()
         concurrency = parts.office().settings.delivery.per_destination
-        claimed = await parts.store.write(
-            lambda tx: dispatches.claim(tx, now, self._lease, _CLAIM, per_destination=concurrency)
-        )
+        claimed = await parts.store.write(lambda tx: _claim(tx, now, self._lease, concurrency))
         consignments: dict[tuple[MailId, str], list[Dispatch]] = {}
         for dispatch in claimed:
             consignments.setdefault((dispatch.mail_id, dispatch.destination), []).append(dispatch)
@@ -101,17 +102,37 @@ class Dispatcher:
         office = parts.office()
         target = route(consignment[0].recipient.address, office.directory, office.settings.delivery.routes)
         if target is None:
-            outcomes = tuple(_no_route(dispatch) for dispatch in consignment)
+            outcomes = tuple(of_trouble(d.recipient.address, Trouble.NO_ROUTE) for d in consignment)
         else:
             failpoint("deliver.before-send")
             parcel = await self._signed(self._parcel(record, consignment), record, target)
-            outcomes = await parts.courier.deliver(parcel, target)
+            async with self._renewed(consignment):
+                outcomes = await parts.courier.deliver(parcel, target)
             failpoint("deliver.after-send")
         settled = tuple(zip(consignment, outcomes, strict=True))
         await parts.store.write(lambda tx: settle(tx, parts, record, settled))
         failpoint("deliver.after-settle")
         parts.bells.receipts.set()
         await self._forget_letter(record)
+
+    @asynccontextmanager
+    async def _renewed(self, consignment: Sequence[Dispatch]) -> AsyncIterator[None]:
+        """Keep the leases while a slow next hop takes its time: a second claim meanwhile would send the mail twice."""
+        ids = [dispatch.dispatch_id for dispatch in consignment]
+        store, now = self._parts.store, self._parts.now
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(self._lease.total_seconds() / 3)
+                await store.write(lambda tx: dispatches.renew_leases(tx, ids, now() + self._lease))
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError, StoreFault):
+                await renewing
 
     def _parcel(self, record: MailRecord, consignment: Sequence[Dispatch]) -> Parcel:
         message = record.message
@@ -127,6 +148,7 @@ class Dispatcher:
             requiretls=message.envelope.requiretls,
             ret=message.envelope.ret,
             envid=message.envelope.envid,
+            attempts=max(dispatch.attempts for dispatch in consignment),
         )
 
     async def _signed(self, parcel: Parcel, record: MailRecord, target: Target) -> Parcel:
@@ -152,6 +174,21 @@ class Dispatcher:
                 await asyncio.to_thread(parts.spool.remove, mail_id)
 
 
+def _claim(tx: Transaction, now: datetime, lease: timedelta, concurrency: int) -> list[Dispatch]:
+    """Claim what is due. A mail in whose tries the sender keeps dying is held with an alarm instead of killing it again."""
+    sound = []
+    for dispatch in dispatches.claim(tx, now, lease, _CLAIM, per_destination=concurrency):
+        ended = len(dispatches.attempts(tx, dispatch.dispatch_id)) if dispatch.attempts > CRASHES else dispatch.attempts
+        if is_poisoned(dispatch, ended + 1):  # the try that begins now has no row either
+            dispatches.hold(tx, dispatch.dispatch_id, _POISONED)
+            detail = {"dispatch": dispatch.dispatch_id, "reason": "crashes"}
+            log.append(tx, LogEvent(now, EventKind.HELD, dispatch.mail_id, actor="mailrelay", detail=detail))
+            close(tx, dispatch.mail_id)
+        else:
+            sound.append(dispatch)
+    return sound
+
+
 def settle(tx: Transaction, parts: Parts, record: MailRecord, settled: Sequence[tuple[Dispatch, Outcome]]) -> None:
     """One transaction: states and attempts, log events, arrivals in the books, receipts, the state of the mail."""
     now = parts.now()
@@ -167,6 +204,8 @@ def settle(tx: Transaction, parts: Parts, record: MailRecord, settled: Sequence[
         dispatches.settle(
             tx, dispatch.dispatch_id, state, next_attempt_at=next_attempt_at, outcome=outcome, at=now, detail=detail
         )
+        if outcome.scope is Scope.DESTINATION and state is DispatchState.DEFERRED:
+            dispatches.put_off(tx, dispatch.destination, next_attempt_at)
         log.append(tx, _event(record, dispatch, outcome, state, office, parts))
         final.append((replace(dispatch, state=state, detail=detail), outcome))
     arrived = [d.recipient.address for d, _ in final if d.state in (DispatchState.DELIVERED, DispatchState.RELAYED)]
@@ -226,7 +265,3 @@ def _event(
     }
     agency_id = agency.agency_id if agency else None
     return LogEvent(parts.now(), _EVENTS[state], record.message.mail_id, agency_id, "mailrelay", detail)
-
-
-def _no_route(dispatch: Dispatch) -> Outcome:
-    return Outcome(dispatch.recipient.address, Result.FAILED, "5.4.4", text="no route to this address")

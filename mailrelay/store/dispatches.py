@@ -55,17 +55,31 @@ WITH RECURSIVE busy AS (
 ), chosen AS (
     SELECT dispatch_id FROM placed WHERE place <= :per_destination
     ORDER BY urgency DESC, next_attempt_at, dispatch_id LIMIT :limit
-)
+){lock}
 UPDATE dispatch SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until
-WHERE dispatch_id IN (SELECT dispatch_id FROM chosen) RETURNING """
+WHERE dispatch_id IN (SELECT dispatch_id FROM {taken}) RETURNING """
 _FIRST_DUE = """SELECT {columns} FROM dispatch w
     WHERE w.destination = room.destination AND w.urgency = room.urgency AND w.state IN ('queued','deferred')
       AND w.next_attempt_at <= :now ORDER BY w.next_attempt_at, w.dispatch_id LIMIT :per_destination"""
-_DUE = {
-    Engine.SQLITE: f"""SELECT d.dispatch_id, d.destination, d.urgency, d.next_attempt_at FROM room CROSS JOIN dispatch d
+CLAIM = {
+    Engine.SQLITE: _CLAIM.format(
+        due=f"""SELECT d.dispatch_id, d.destination, d.urgency, d.next_attempt_at FROM room CROSS JOIN dispatch d
     ON d.dispatch_id IN ({_FIRST_DUE.format(columns="w.dispatch_id")})""",
+        lock="",
+        taken="chosen",
+    )
+    + _COLUMNS,
+    Engine.POSTGRESQL: _CLAIM.format(
+        due=f"""SELECT f.* FROM room CROSS JOIN LATERAL (
+    {_FIRST_DUE.format(columns="w.dispatch_id, w.destination, w.urgency, w.next_attempt_at")}) f""",
+        # Whoever claims at the same moment passes by the rows that are taken here.
+        lock=""", locked AS MATERIALIZED (
+    SELECT dispatch_id FROM dispatch WHERE dispatch_id IN (SELECT dispatch_id FROM chosen) FOR UPDATE SKIP LOCKED
+)""",
+        taken="locked",
+    )
+    + _COLUMNS,
 }
-CLAIM = {engine: _CLAIM.format(due=due) + _COLUMNS for engine, due in _DUE.items()}
 
 # A final state is corrected only by a success that came to be known later (FAILED, WITHDRAWN -> DELIVERED, RELAYED).
 _OVERRIDABLE = {
@@ -94,6 +108,15 @@ WITHDRAW = (
 RETRY = (
     "UPDATE dispatch SET state = 'queued', next_attempt_at = :now"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','deferred','failed')"
+)
+RENEW_LEASE = "UPDATE dispatch SET lease_until = :until WHERE dispatch_id = :dispatch_id AND state = 'sending'"
+PUT_OFF = (
+    "UPDATE dispatch SET next_attempt_at = :until"
+    " WHERE destination = :destination AND state IN ('queued','deferred') AND next_attempt_at < :until"
+)
+HOLD = (
+    "UPDATE dispatch SET state = 'held', lease_until = NULL, detail = :detail"
+    " WHERE dispatch_id = :dispatch_id AND state IN ('queued','sending','deferred')"
 )
 END_LEASES = "UPDATE dispatch SET lease_until = :now WHERE state = 'sending' AND lease_until > :now"
 STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
@@ -170,6 +193,22 @@ def claim(
     claimed = [_dispatch(row) for row in tx.rows(CLAIM[tx.engine], parameters)]
     claimed.sort(key=lambda d: (-_URGENCIES.index(d.urgency), d.next_attempt_at, d.dispatch_id))
     return tuple(claimed)
+
+
+def renew_leases(tx: Transaction, dispatch_ids: Sequence[int], until: datetime) -> None:
+    """Keep dispatches that are still being sent; what another sender has finished meanwhile is left alone."""
+    for dispatch_id in dispatch_ids:
+        tx.execute(RENEW_LEASE, {"dispatch_id": dispatch_id, "until": microseconds(until)})
+
+
+def put_off(tx: Transaction, destination: str, until: datetime) -> int:
+    """Let nothing that waits for a destination be tried before `until`; return how many that concerned."""
+    return tx.execute(PUT_OFF, {"destination": destination, "until": microseconds(until)})
+
+
+def hold(tx: Transaction, dispatch_id: int, detail: str) -> None:
+    """Stop a dispatch until a person decides. Raises NotFound, NotAllowed."""
+    _move(tx, HOLD, {"dispatch_id": dispatch_id, "detail": plain(detail)})
 
 
 def end_leases(tx: Transaction, now: datetime) -> int:

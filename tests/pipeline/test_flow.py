@@ -27,6 +27,7 @@ from mailrelay.pipeline.hold import Desk
 from mailrelay.pipeline.parts import Parts
 from mailrelay.pipeline.reply import Replier
 from mailrelay.reports.trace import Life, life_of
+from mailrelay.store.transaction import Transaction
 from tests.servers.maildir import letters
 
 FINANCE, PLANNING, HEALTH = "sotc@hoabinh.gov.vn", "sokhdt@hoabinh.gov.vn", "soyt@hoabinh.gov.vn"
@@ -212,3 +213,20 @@ async def test_a_held_mail_goes_when_a_person_lets_it(house: House) -> None:
     await desk.release(acceptance.mail_id, FINANCE)
     released = await house.settled(acceptance)
     assert [d.state for d in released.dispatches] == [DispatchState.DELIVERED]
+
+
+async def test_a_mail_that_keeps_killing_its_sender_is_held(house: House) -> None:
+    acceptance = await house.settled(await house.hand_in(paper(9), PLANNING))
+    dispatch = acceptance.dispatches[0]
+
+    def crash(tx: Transaction) -> None:
+        # Four claims whose tries left no trace: what a sender leaves behind that dies in them.
+        sql = "UPDATE dispatch SET state = 'queued', attempts = 5, next_attempt_at = 0 WHERE dispatch_id = :id"
+        tx.execute(sql, {"id": dispatch.dispatch_id})
+
+    await house.parts.store.write(crash)
+    house.parts.bells.ring()
+    async with asyncio.timeout(10):
+        while (await house.life(Acceptance(dispatch.mail_id))).dispatches[0].state is not DispatchState.HELD:
+            await asyncio.sleep(0.02)
+    assert len(house.mails("sokhdt")) == 2  # the paper and its slip, once each
