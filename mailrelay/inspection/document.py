@@ -120,7 +120,8 @@ def _class(
         return MessageClass.DOCUMENT
     if numbered or candidates or is_answer or _is_exchange(reading):
         return MessageClass.EXCHANGE
-    if document_type is not None and standing.is_agency_box and has_files and not reading.subject.is_reply:
+    from_agency = standing.is_agency_box and (standing.box is not None or standing.to_clerk)
+    if document_type is not None and from_agency and has_files and not reading.subject.is_reply:
         return MessageClass.DOCUMENT
     return MessageClass.LETTER
 

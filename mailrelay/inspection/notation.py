@@ -31,6 +31,8 @@ _IN_NAME = re.compile(
     rf"(?P<second>[{CAPITALS}a-zđ&]{{2,12}})(?P<third>-[{CAPITALS}]{{2,12}})?(?![^\W_])"
 )
 
+_YEAR_OF_DATE = re.compile(r"\d[-_./ ]\d{1,2}[-_./ ](?:19|20)\d\d$")
+
 Known = Callable[[str], str | None]  # a body's symbol as people write it -> as the directory writes it
 
 
@@ -105,6 +107,8 @@ def codes_in_name(name: str, known: Known) -> Iterator[Hit]:
     """
     stem = re.sub(r"(?:\.(?:da[-_]ky|signed))?\.[A-Za-z0-9]{1,5}$", "", name)
     for found in _IN_NAME.finditer(stem):
+        if _YEAR_OF_DATE.search(stem[: found.end("year" if found["year"] else "number")]):
+            continue  # "28-10-2013 BC-STC.pdf"
         hit = _typed_name(found, known) or _letter_name(found, known)
         if hit:
             yield hit

@@ -208,6 +208,7 @@ CLASSES = [
     ("Giấy mời dự đám cưới con gái", "annv", "binhtt", (), "letter"),
     ("Mời uống cà phê", "annv", "binhtt", (), "letter"),
     ("Báo cáo anh", "annv", "binhtt", ("x.pdf",), "letter"),
+    ("Báo cáo chị", OUTSIDE, "binhtt", ("x.pdf",), "letter"),
     ("Cảm ơn", "sotc", "vpubnd", (), "letter"),
     ("Hỏi về 59/KH-UBND", "dan@gmail.com", "sotc", (), "letter"),
     ("Giấy mời họp", "quangcao@abc.com", "sotc", (), "letter"),

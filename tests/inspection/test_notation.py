@@ -105,6 +105,8 @@ def test_takes_no_date_or_fraction_for_a_number(text: str) -> None:
         ("12-BC-Tong hop.pdf", []),
         ("bao cao 2013-10-28.pdf", []),
         ("3-KH-abc.pdf", []),
+        ("28-10-2013 BC-STC.pdf", []),
+        ("2013.10.28_59-KH-UBND.pdf", ["59/KH-UBND"]),
     ],
 )
 def test_believes_a_file_name_only_with_a_known_type_or_body(name: str, expected: list[str]) -> None:
