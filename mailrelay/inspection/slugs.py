@@ -23,6 +23,7 @@ SLUGS: Mapping[Check, Mapping[str, str]] = {
         "duplicate-field": "a header field that may stand only once stands several times",
         "no-from": "no From field, or none with an address",
         "two-from": "more than one From field or more than one author address",
+        "loop": "the mail has passed too many servers: it runs in a circle",
         "malformed": "the header or MIME structure breaks the rules of RFC 5322 or RFC 2046",
         "eight-bit-header": "a header field holds bytes beyond ASCII without SMTPUTF8",
         "no-message-id": "no Message-ID field",

@@ -74,9 +74,10 @@ class Canonical:
         return len(block.rstrip(b" \t\r"))
 
     def _lines(self, data: bytes) -> None:
-        if data.count(b"\n") != data.count(b"\r\n"):
+        if not _has_crlf_only(data):
             data = _LINE_FEED.sub(b"\r\n", data)
-        if self._relaxed and (b"\t" in data or b"  " in data or b" \r\n" in data):
+        # Single bytes are found a hundred times faster than pairs: most bodies of size are base64, without any blank.
+        if self._relaxed and (b"\t" in data or (b" " in data and (b"  " in data or b" \r\n" in data))):
             data = _BLANKS.sub(b" ", data).replace(b" \r\n", b"\r\n")
         end = len(data)
         while end and data.endswith(b"\r\n", 0, end):
@@ -94,6 +95,18 @@ class Canonical:
     def _emit(self, data: bytes) -> None:
         for digest in self._digests:
             digest.update(data)
+
+
+def _has_crlf_only(data: bytes) -> bool:
+    """Whether every LF follows a CR. Lines of one length (base64) are compared by stride, half as dear as counting pairs."""
+    width = data.find(b"\n") + 1
+    count = data.count(b"\n")
+    whole = count * width
+    if width > 2 and len(data) - width <= whole <= len(data):
+        regular = data[width - 2 : whole : width] == b"\r" * count and data[width - 1 : whole : width] == b"\n" * count
+        if regular:
+            return True
+    return count == data.count(b"\r\n")
 
 
 def run(canonicals: Iterable[Canonical], blocks: Iterable[bytes]) -> None:
