@@ -21,6 +21,7 @@ _FILE = {
 FINDINGS: Mapping[Check, Mapping[str, Text]] = {
     Check.STRUCTURE: {
         "duplicate-field": Text("dòng tiêu đề bị lặp", "a header field stands several times"),
+        "loop": Text("thư chạy vòng giữa các máy chủ", "the mail runs in a circle"),
         "no-from": Text("thiếu địa chỉ người gửi (From)", "no author address"),
         "two-from": Text("có nhiều địa chỉ người gửi (From)", "several author addresses"),
         "malformed": Text("cấu trúc thư sai chuẩn", "malformed"),
@@ -130,6 +131,70 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "too-many": Text("quá nhiều chữ ký, không kiểm tra hết", "too many signatures"),
         **_FILE,
         **_WORKERS,
+    },
+    Check.SPF: {
+        "authorised": Text("máy chủ gửi được tên miền cho phép", "the server may send for the domain"),
+        "not-authorised": Text("máy chủ gửi không được tên miền cho phép", "the server may not send for the domain"),
+        "softfail": Text(
+            "máy chủ gửi có lẽ không được tên miền cho phép", "the server probably may not send for the domain"
+        ),
+        "neutral": Text("tên miền không nói rõ về máy chủ gửi", "the domain does not say"),
+        "no-record": Text("tên miền không công bố danh sách máy chủ gửi", "the domain lists no servers"),
+        "malformed-record": Text(
+            "danh sách máy chủ gửi của tên miền sai quy cách", "the domain's list of servers is malformed"
+        ),
+        "too-many-lookups": Text(
+            "danh sách máy chủ gửi của tên miền quá phức tạp", "the domain's list of servers is too long"
+        ),
+        "dns-failure": Text("chưa tra cứu được danh sách máy chủ gửi", "the list could not be looked up"),
+    },
+    Check.DMARC: {
+        "aligned": Text("tên miền người gửi xác nhận thư này", "the author's domain vouches for the mail"),
+        "not-aligned": Text(
+            "không có gì chứng thực thư đúng là của tên miền người gửi", "nothing proves the author's domain"
+        ),
+        "no-record": Text("tên miền người gửi không công bố chính sách", "the author's domain publishes no policy"),
+        "several-authors": Text(
+            "nhiều người gửi (From) nên không chứng thực được", "several authors, none can be proved"
+        ),
+        "malformed-record": Text("chính sách của tên miền người gửi sai quy cách", "the policy is malformed"),
+        "dns-failure": Text("chưa tra cứu được chính sách của tên miền người gửi", "the policy could not be looked up"),
+    },
+    Check.ARC: {
+        "good": Text("chuỗi chuyển tiếp còn nguyên vẹn", "the chain of forwarders is unbroken"),
+        "broken": Text("chuỗi chuyển tiếp bị đứt", "the chain of forwarders is broken"),
+        "malformed": Text("chuỗi chuyển tiếp sai quy cách", "the chain is malformed"),
+        "dns-failure": Text(
+            "chưa tra cứu được khóa của chuỗi chuyển tiếp", "a key of the chain could not be looked up"
+        ),
+    },
+    Check.SMIME: {
+        "good": Text("chữ ký hợp lệ của người gửi", "a good signature of the author"),
+        "bad-signature": Text("chữ ký không khớp với nội dung thư", "the signature does not match"),
+        "untrusted": Text("chứng thư không do tổ chức được tin cậy cấp", "the certificate's CA is not trusted"),
+        "expired": Text("chứng thư không còn hạn khi ký", "the certificate was not valid when signing"),
+        "revoked": Text("chứng thư đã bị thu hồi", "the certificate was revoked"),
+        "weak-algorithm": Text("ký bằng thuật toán cũ", "signed with an old algorithm"),
+        "other-signer": Text(
+            "chữ ký hợp lệ nhưng chứng thư không phải của người gửi", "a good signature, but not the author's"
+        ),
+        "partial-body": Text("thư có phần nằm ngoài chữ ký", "the mail shows more than was signed"),
+        "several-signatures": Text("nhiều chữ ký trong một khối, không xét", "several signatures in one block"),
+        "malformed-signature": Text("không đọc được khối chữ ký", "the signature block cannot be read"),
+        "encrypted": Text("thư mã hóa S/MIME, không kiểm tra được", "encrypted, cannot be checked"),
+        "too-big": Text("thư quá lớn, không kiểm tra được chữ ký", "too big to be checked"),
+        **_WORKERS,
+    },
+    Check.OOXML: {
+        "not-verified": Text("có chữ ký số, chưa kiểm tra", "signed, not verified"),
+    },
+    Check.XML: {
+        "not-verified": Text("có chữ ký số, chưa kiểm tra", "signed, not verified"),
+    },
+    Check.ANTIVIRUS: {
+        "malware": Text("có mã độc", "malicious code"),
+        "clean": Text("không thấy mã độc", "no malicious code"),
+        "not-scanned": Text("chưa quét được mã độc", "not scanned"),
     },
     Check.SENDER: {
         "from-differs": Text("địa chỉ ở ô Từ không phải của người gửi", "the author is not the sender"),
