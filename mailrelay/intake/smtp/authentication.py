@@ -151,7 +151,8 @@ class Login:
             log.info("login", login=login, peer=self._client)
             return login
         failures.fail(self._client, login, now())
-        log.warning("login-failed", login=login, peer=self._client)
+        # a name that is no login may be a password that slipped into the wrong field
+        log.warning("login-failed", login=login if box else "", peer=self._client)
         self._failed += 1
         await asyncio.sleep(self._desk.limits.auth_delay.total_seconds() * self._failed)
         await self._conversation.refuse("auth-failed")

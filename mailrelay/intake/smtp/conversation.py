@@ -181,6 +181,7 @@ class Conversation(SMTP):
         if self._told:
             self._writer.write(b"".join(self._told))
             self._told.clear()
+            self.wait_at_most(self._desk.limits.command_time.total_seconds())  # for a client that does not read
             await self._writer.drain()
 
     async def push(self, status: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from mailrelay.intake.smtp.data import disk_refusal
 from mailrelay.intake.smtp.limits import ConnectionCount, Failures, Limits
 from mailrelay.intake.smtp.quota import Quota
 from mailrelay.intake.smtp.replies import Wording
@@ -57,13 +58,18 @@ class Desk:
     acceptances: set[asyncio.Task[Acceptance]] = field(default_factory=set)
 
     async def hand_in(self, envelope: Envelope, draft: DraftLike) -> Acceptance:
-        """Let the house accept a mail. A client that hangs up stops the waiting, never the acceptance."""
-        task = asyncio.ensure_future(self.accept(envelope, draft))
+        """Let the house accept a mail; a fault of the house is a temporary refusal, with the mail id in the log.
+
+        A client that hangs up stops the waiting, never the acceptance.
+        """
+        task = asyncio.ensure_future(self._accept(envelope, draft))
         self.acceptances.add(task)
-        task.add_done_callback(self._accepted)
+        task.add_done_callback(self.acceptances.discard)
         return await asyncio.shield(task)
 
-    def _accepted(self, task: asyncio.Task[Acceptance]) -> None:
-        self.acceptances.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("acceptance-fault", exc_info=task.exception())
+    async def _accept(self, envelope: Envelope, draft: DraftLike) -> Acceptance:
+        try:
+            return await self.accept(envelope, draft)
+        except Exception as fault:
+            log.exception("acceptance-fault", mail_id=draft.mail_id, door=envelope.origin.door)
+            return Acceptance(None, disk_refusal(fault) if isinstance(fault, OSError) else "try-later")

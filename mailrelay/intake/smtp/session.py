@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import dataclass, field
 
 from mailrelay.intake import admission
@@ -20,6 +22,7 @@ from mailrelay.telemetry import log
 
 _WITH_LOGIN = frozenset({Door.SUBMISSION, Door.SUBMISSIONS})
 _NOBODY = RealClient()
+_UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")  # in a greeting that goes into trace fields; old clients send any letters
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class Session(Conversation):
             await self.refuse("syntax", expected=expected)
             return False
         self.end_mail()
-        self._greeted, self._esmtp = name, esmtp
+        self._greeted, self._esmtp = _UNSAFE.sub("?", name), esmtp
         return True
 
     def _offer(self) -> None:
@@ -261,7 +264,7 @@ class Session(Conversation):
         envelope = self._envelope(mail)
         self._asserted, self._forwarded = None, _NOBODY
         if content.complaint is not None:
-            content.discard()
+            await asyncio.to_thread(content.discard)  # it syncs a folder
             await self._answer(mail, content.complaint)
             return
         self.stop_waiting()

@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import errno
 import socket
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -124,6 +125,13 @@ async def test_silence_within_the_content_ends_it(open_office: Any) -> None:
         assert office.recorder.left == []
 
 
+async def test_silence_after_354_ends_it(open_office: Any) -> None:
+    async with open_office(limits=replace(QUICK, block_time=SHORT)) as office:
+        client = await office.connect()
+        await client.send(MAIL + b"DATA\r\n")
+        assert await _codes(client, 4) == ["250", "250", "354", "421"]
+
+
 async def test_a_trickle_is_cut_but_a_steady_sender_is_not(open_office: Any) -> None:
     limits = replace(QUICK, block_time=datetime.timedelta(seconds=5), rate_grace=SHORT, minimum_rate=1000)
     async with open_office(limits=limits) as office:
@@ -181,6 +189,8 @@ async def test_a_half_open_tls_handshake_ends_and_counts(open_office: Any) -> No
         (RuntimeError("db password=secret"), "451-4.3.0"),
         (OSError(errno.ENOSPC, "full"), "452-4.3.1"),
         (OSError(errno.EIO, "bad sector"), "451-4.3.0"),
+        (ConnectionRefusedError("scanner password"), "451-4.3.0"),
+        (EOFError("secret"), "451-4.3.0"),
     ],
 )
 async def test_a_fault_of_ours_is_temporary_and_tells_nothing(office: Any, fault: Exception, refusal: str) -> None:
@@ -221,7 +231,8 @@ async def test_a_client_that_uses_smtputf8_reads_vietnamese(office: Any) -> None
     assert "văn bản có dấu chỉ độ mật không được gửi" in await client.reply()
 
 
-async def test_a_client_that_hangs_up_after_the_dot_stops_nothing(office: Any) -> None:
+@pytest.mark.parametrize("linger", [None, struct.pack("ii", 1, 0)], ids=["fin", "reset"])
+async def test_a_client_that_hangs_up_after_the_dot_stops_nothing(office: Any, linger: bytes | None) -> None:
     entered, release = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
@@ -232,8 +243,11 @@ async def test_a_client_that_hangs_up_after_the_dot_stops_nothing(office: Any) -
     client = await office.connect()
     await client.send(MAIL + b"DATA\r\nx\r\n.\r\n")
     await entered.wait()
+    if linger is not None:
+        client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     client.writer.transport.abort()
     await asyncio.sleep(0.05)
+    assert bool(office.door._sessions) == (linger is None)
     release.set()
     await asyncio.sleep(0.05)
     assert [content for _, content in office.recorder.mails] == [b"x\r\n"]
@@ -273,6 +287,47 @@ async def test_a_client_that_does_not_read_is_cut(open_office: Any) -> None:
         writer.transport.abort()
 
 
+async def test_a_client_that_does_not_read_the_reply_to_its_mail_is_cut(open_office: Any) -> None:
+    async with open_office(limits=replace(QUICK, command_time=datetime.timedelta(milliseconds=300))) as office:
+        client = await office.connect()
+        client.writer.transport.pause_reading()
+        (session,) = office.door._sessions
+
+        async def say_much() -> None:
+            session.tell(b"250-" + b"x" * 20_000_000 + b"\r\n")
+
+        office.recorder.before = say_much
+        await client.send(MAIL + b"DATA\r\nx\r\n.\r\n")
+        await asyncio.wait_for(asyncio.wait([session.task]), 10)
+        assert len(office.recorder.mails) == 1
+        client.writer.transport.abort()
+
+
+async def test_a_login_that_sends_too_much_is_stopped_and_suspended(open_office: Any) -> None:
+    told: list[str] = []
+    limits = replace(QUICK, quota_recipients=2, suspend_after=2)
+    async with open_office(limits=limits, on_suspension=told.append) as office:
+        client = await office.connect(Door.SUBMISSIONS)
+        await client.login()
+
+        async def send() -> list[str]:
+            await client.ask("MAIL FROM:<nam.stc@hoabinh.gov.vn>")
+            return [await client.ask(f"RCPT TO:<{to}>") for to in ("a@example.vn", "vanthu.syt@hoabinh.gov.vn")]
+
+        for _ in range(2):
+            assert [reply[:3] for reply in await send()] == ["250", "250"]
+            await client.ask("DATA")
+            assert (await client.ask(".")).startswith("250")
+        outside, inside = await send()
+        assert outside.startswith("451-4.7.1") and "1 gio" in outside and inside.startswith("250")
+        await client.ask("RSET")
+        assert "[login-suspended]" in (await send())[0]
+        assert (told, office.door.quota.suspended(asyncio.get_running_loop().time())) == (["nam.stc"], ("nam.stc",))
+        office.door.quota.release("nam.stc")
+        await client.ask("RSET")
+        assert (await send())[0].startswith("250")
+
+
 async def test_a_reply_reaches_a_client_that_goes_on_sending(office: Any) -> None:
     client = await office.connect()
     await client.ask("HELP")
@@ -282,3 +337,38 @@ async def test_a_reply_reaches_a_client_that_goes_on_sending(office: Any) -> Non
         await asyncio.sleep(0.005)
     assert "[wrong-protocol]" in await client.reply()
     assert await client.reply() == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("may.example", "may.example"), ("MÁY-TRẠM", "M?Y-TR?M"), ("(a)<b>", "?a??b?"), ("[IPv6:::1]", "[IPv6:::1]")],
+)
+async def test_a_greeting_of_odd_letters_is_taken_but_not_passed_on(office: Any, name: str, kept: str) -> None:
+    client = await office.connect()
+    assert (await client.ask(f"EHLO {name}")).startswith("250")
+    await client.send(MAIL + b"DATA\r\nx\r\n.\r\n")
+    await _codes(client, 4)
+    assert office.recorder.mails[0][0].origin.helo == kept
+
+
+async def test_slow_clients_do_not_starve_the_rest(open_office: Any) -> None:
+    """A hundred clients that send an octet now and then, and one that works: its mails take their usual time."""
+    async with open_office(limits=replace(QUICK, connections_per_address=200)) as office:
+        slow = [await office.connect(greet=False) for _ in range(100)]
+        for client in slow[:50]:
+            await client.send(b"EHLO x\r\n" + MAIL + b"DATA\r\nx")
+
+        async def trickle() -> None:
+            while True:
+                for client in slow:
+                    client.writer.write(b"x")
+                    await asyncio.sleep(0.001)
+
+        trickling = asyncio.create_task(trickle())
+        working = await office.connect()
+        async with asyncio.timeout(5):
+            for _ in range(50):
+                await working.send(MAIL + b"DATA\r\nx\r\n.\r\n")
+                assert await _codes(working, 4) == ["250", "250", "354", "250"]
+        trickling.cancel()
+        assert len(office.recorder.mails) == 50

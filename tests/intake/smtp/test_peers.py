@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -168,6 +169,26 @@ async def test_a_proxy_header_names_the_client_before_anything_else(
         expected = (peer, "127.0.0.1") if peer else ("127.0.0.1", "")
         assert (origin.peer, origin.via) == expected
         assert (origin.tls is not None) == (door is Door.SUBMISSIONS)
+
+
+async def test_a_proxy_header_and_the_begin_of_tls_may_come_in_one_packet(open_office: Any) -> None:
+    async with open_office(rights_of=_rights("proxy")) as office:
+        reader, writer = await asyncio.open_connection("127.0.0.1", office.ports[Door.SUBMISSIONS])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing)
+        said = _version_2("192.0.2.7")
+        greeting = b""
+        while not greeting:
+            try:
+                greeting = tls.read(100)
+            except ssl.SSLWantReadError:
+                writer.write(said + outgoing.read())
+                said = b""
+                incoming.write(await asyncio.wait_for(reader.read(65536), 5))
+        assert greeting.startswith(b"220 ")
+        writer.transport.abort()
 
 
 @pytest.mark.parametrize(
