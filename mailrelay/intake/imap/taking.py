@@ -194,8 +194,8 @@ class Taking:
             for mail_id in messages.find(tx, sha256=digest):
                 record = messages.get(tx, mail_id)
                 if record is not None and record.message.envelope.origin.account == self._account.name:
-                    rejected = record.state is MessageState.REJECTED
-                    return (Ending.REFUSED if rejected else Ending.REPEATED), mail_id
+                    refused = record.state in (MessageState.REJECTED, MessageState.RETURNED)
+                    return (Ending.REFUSED if refused else Ending.REPEATED), mail_id
             return None
 
         return await self._house.store.read(look)
@@ -209,20 +209,23 @@ class Taking:
             raise _Ended(Ending.REFUSED, "no-valid-recipients")
 
     async def _hand_in(self, fetched: Fetched, place: Place) -> Ending:
-        uid = fetched.uid
+        noted: Ending | None = None
 
         def alongside(tx: Transaction, acceptance: Acceptance) -> None:
-            self._ledger.end(tx, place, uid, _ending_of(acceptance), acceptance.mail_id)
+            nonlocal noted
+            noted = _ending_of(tx, acceptance)
+            self._ledger.end(tx, place, fetched.uid, noted, acceptance.mail_id)
 
         # From here on the draft is the pipeline's: whether it committed cannot be known from an exception.
         acceptance = await self._house.accept(fetched.envelope, fetched.draft, alongside=alongside)
-        if _is_temporary(acceptance.refusal):
-            raise NotNow(acceptance.refusal)
-        ending = _ending_of(acceptance)
-        if acceptance.refusal or acceptance.repeated:  # may have been answered without a transaction
-            return await self.end(place, uid, ending, acceptance.mail_id)
-        self._tell(ending, uid, acceptance.mail_id, "")
-        return ending
+        refusal = acceptance.refusal
+        if refusal in REFUSALS and REFUSALS[refusal].code < 500:
+            raise NotNow(refusal)
+        if noted is None:  # answered without a transaction
+            ending = Ending.REFUSED if refusal else Ending.REPEATED
+            return await self.end(place, fetched.uid, ending, acceptance.mail_id)
+        self._tell(noted, fetched.uid, acceptance.mail_id, refusal)
+        return noted
 
     def _too_big(self, size: int) -> _Ended:
         values = {"size": _megabytes(size), "limit": _megabytes(self._house.size_limit)}
@@ -239,11 +242,11 @@ def _megabytes(size: int) -> str:
     return f"{size / 1024 / 1024:.3g} MB"
 
 
-def _is_temporary(refusal: str) -> bool:
-    return refusal in REFUSALS and REFUSALS[refusal].code < 500
-
-
-def _ending_of(acceptance: Acceptance) -> Ending:
+def _ending_of(tx: Transaction, acceptance: Acceptance) -> Ending:
+    """Nobody hears a refusal in a box: what the rules refuse is taken and returned, and counts as refused here."""
     if acceptance.refusal:
         return Ending.REFUSED
-    return Ending.REPEATED if acceptance.repeated else Ending.TAKEN
+    if acceptance.repeated or acceptance.mail_id is None:
+        return Ending.REPEATED
+    record = messages.get(tx, acceptance.mail_id)
+    return Ending.REFUSED if record is not None and record.state is MessageState.RETURNED else Ending.TAKEN

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from mailrelay.intake.imap.ledger import Ending, Ledger, Place
 from mailrelay.model.identity import MailId
-from mailrelay.store import Store, open_store, polls
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await open_store(f"sqlite:///{tmp_path}/mailrelay.db")
-    yield opened
-    await opened.close()
+from mailrelay.store import Store, polls
 
 
 @pytest.fixture
