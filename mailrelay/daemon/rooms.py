@@ -203,4 +203,5 @@ def _delivery(settings: Settings) -> DeliverySettings:
         hostname=settings.delivery.helo,
         own_names=frozenset({settings.hostname, settings.domain}),
         connections_per_destination=settings.delivery.per_destination,
+        source=settings.delivery.source,
     )

@@ -104,13 +104,13 @@ class _Walker:
 
     def _entity(self, start: int, end: int, number: str, default: str) -> tuple[Part, bool]:
         """Read the header of the entity in a range. The second value tells that the header went beyond the limit."""
-        data = self._source.read(start, min(end, start + _FIRST_LOOK))
+        data = self._lines(start, end, _FIRST_LOOK)
         block = split(data, start, self._limits.fields)
         if block.end >= start + len(data) < end:
-            data = self._source.read(start, min(end, start + self._limits.header))
+            data = self._lines(start, end, self._limits.header)
             block = split(data, start, self._limits.fields)
         body = block.end
-        beyond = not block.broken and body >= start + self._limits.header and body < end
+        beyond = not block.broken and body >= start + len(data) and body < end
         if beyond:
             body = self._after_blank_line(body - 3, end)
         content_type = block.first("content-type")
@@ -130,6 +130,13 @@ class _Walker:
             ),
             beyond,
         )
+
+    def _lines(self, start: int, end: int, most: int) -> bytes:
+        """At most `most` bytes, cut after a whole line: half a field name would look like the end of the header."""
+        data = self._source.read(start, min(end, start + most))
+        if start + len(data) < end:
+            data = data[: data.rfind(b"\n") + 1] or data
+        return data
 
     def _after_blank_line(self, start: int, end: int) -> int:
         for needle in (b"\n\r\n", b"\n\n"):

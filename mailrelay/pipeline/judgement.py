@@ -57,9 +57,12 @@ def judge_findings(message: Message, findings: Findings, office: Office) -> Judg
     """The pure half: recognise the document and judge it by the rules in force."""
     content = findings.content
     secrecy = secrecy_mark(content)
+    added = []
     if secrecy is not Secrecy.NONE:
-        mark = Finding(Check.SECRECY, Verdict.FAIL, "", secrecy.value.replace("_", "-"))
-        findings = Findings(content, (*findings.findings, mark))
+        added.append(Finding(Check.SECRECY, Verdict.FAIL, "", secrecy.value.replace("_", "-")))
+    if content.received_count > office.settings.limits.received_count:
+        added.append(Finding(Check.STRUCTURE, Verdict.FAIL, "", "loop", {"received": content.received_count}))
+    findings = Findings(content, (*findings.findings, *added))
     envelope = message.envelope
     recognition = recognise(content, envelope, office.directory, message.received_at)
     recipients = expand(envelope.recipients, office.directory)

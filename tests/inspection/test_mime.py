@@ -156,3 +156,18 @@ def test_a_mail_of_the_standard_library_has_no_flaw(tmp_path: Path) -> None:
     mail.set_content("y\n")
     tree, leaves = tree_of(mail.as_bytes(), tmp_path / "a.eml")
     assert (leaves, tree.malformed) == ([("1", "text/plain", b"y\r\n")], {})
+
+
+@pytest.mark.parametrize("length", [*range(4060, 4130), 70_000])
+def test_a_header_of_any_length_is_read_to_its_end(tmp_path: Path, length: int) -> None:
+    """A look that ends inside a field must not take half a name for the end of the header."""
+    filler = b"X-Filler: " + b"x" * 50 + b"\r\n"
+    many = filler * (length // len(filler)) + b"X-Last: " + b"y" * (length % len(filler)) + b"\r\n"
+    raw = many + b"From: <an@x.vn>\r\nSubject: last\r\n\r\nbody\r\n"
+    path = tmp_path / "mail.eml"
+    path.write_bytes(raw)
+    with Source(path) as source:
+        tree = mime.walk(source, Limits(fields=2000))
+    subject = tree.top.block.first("subject")
+    assert subject is not None
+    assert (subject.text, tree.top.body, dict(tree.malformed)) == ("last", len(raw) - 6, {})

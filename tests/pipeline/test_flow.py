@@ -230,3 +230,9 @@ async def test_a_mail_that_keeps_killing_its_sender_is_held(house: House) -> Non
         while (await house.life(Acceptance(dispatch.mail_id))).dispatches[0].state is not DispatchState.HELD:
             await asyncio.sleep(0.02)
     assert len(house.mails("sokhdt")) == 2  # the paper and its slip, once each
+
+
+async def test_a_mail_that_runs_in_a_circle_is_refused(house: House) -> None:
+    hops = b"".join(b"Received: from a by b; Sun, 22 Nov 2026 10:00:00 +0700\r\n" for _ in range(101))
+    acceptance = await house.hand_in(hops + paper(10), PLANNING)
+    assert acceptance.refusal == "loop"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives import serialization
@@ -17,6 +16,7 @@ from mailrelay.cli.demo import keys, outside, scenario
 from mailrelay.cli.demo.keys import Identity
 from mailrelay.cli.demo.scenario import Cast, Piece
 from mailrelay.config.directory import load_directory
+from mailrelay.config.sample import write_sample_office
 from mailrelay.model.agency import Directory, Role
 
 DOMAIN = "hoabinh.gov.vn"
@@ -34,21 +34,9 @@ class Stage:
     example_login: str
 
 
-def embedded() -> Path:
-    """The folder with the default mailboxes.yaml and policies: inside the installed package, or the source tree's top."""
-    packaged = files("mailrelay") / "office"
-    with as_file(packaged) as path:
-        if (path / "mailboxes.yaml").exists():
-            return path
-    return Path(__file__).resolve().parents[3]
-
-
 def build(place: Path, name_server: int) -> Stage:
     """Write an office into `place`. What stands there already is overwritten, but for its data."""
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    source = embedded()
-    shutil.copyfile(source / "mailboxes.yaml", place / "mailboxes.yaml")
-    shutil.copytree(source / "policies", place / "policies", dirs_exist_ok=True)
     world = keys.make_authority("CA mẫu của mailrelay")
     tls = keys.issue_server(world, f"mail.{DOMAIN}", place / "tls")
     roots = place / "trust"
@@ -58,7 +46,7 @@ def build(place: Path, name_server: int) -> Stage:
     signing = place / "signing"
     person = keys.issue_signer(world, "Nguyễn Văn Quang", "UBND tỉnh Hòa Bình", signing, "person")
     agency = keys.issue_signer(world, "Ủy ban nhân dân tỉnh Hòa Bình", "UBND tỉnh Hòa Bình", signing, "agency")
-    (place / "mailrelay.toml").write_text(_settings(tls, roots, name_server), encoding="utf-8")
+    write_sample_office(place, _settings(tls, roots, name_server))
     password = secrets.token_urlsafe(12)
     password_file = place / "secrets" / "demo-password"
     keys.write_private(password_file, password.encode() + b"\n")
@@ -107,25 +95,14 @@ def _write_logins(place: Path, password: str) -> None:
             keys.write_private(place / "secrets" / box.password.name, hashed)
 
 
-def _settings(tls: Identity, roots: Path, name_server: int) -> str:
-    return f'''# Cơ quan mẫu do `mailrelay demo` dựng. (A sample office, built by `mailrelay demo`.)
-domain = "{DOMAIN}"
-hostname = "mail.{DOMAIN}"
-data_dir = "data"
-secrets_dir = "secrets"
-
-[listen]
-mx = ["127.0.0.1:0"]
-submission = ["127.0.0.1:0"]
-submissions = ["127.0.0.1:0"]
-
-[tls]
-certificate = "tls/{tls.certificate.name}"
-key = "tls/{tls.key.name}"
-
-[dns]
-servers = ["127.0.0.1:{name_server}"]
-
-[inspection]
-trust_roots = "{roots.name}"
-'''
+def _settings(tls: Identity, roots: Path, name_server: int) -> dict[str, Any]:
+    doors = {f"listen.{door}": ["127.0.0.1:0"] for door in ("mx", "submission", "submissions")}
+    return {
+        **doors,
+        "domain": DOMAIN,
+        "hostname": f"mail.{DOMAIN}",
+        "tls.certificate": f"tls/{tls.certificate.name}",
+        "tls.key": f"tls/{tls.key.name}",
+        "dns.servers": [f"127.0.0.1:{name_server}"],
+        "inspection.trust_roots": roots.name,
+    }
