@@ -34,21 +34,25 @@ def plain(text: str) -> str:
 
 _LOOKALIKES = str.maketrans(
     {"Ð": "Đ", "\u00a0": " ", "\u202f": " ", "\t": " "}
-    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\u00ad", "-")
+    | dict.fromkeys("\u2010\u2011\u2012\u2212\u00ad", "-")
     | dict.fromkeys("\u2044\u2215\uff0f", "/")
     | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff")
 )
 
 
+_INNER_DASH = re.compile(r"(?<=\S)[\u2013\u2014](?=\S)")
 _STRAY = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # marks that no letter took up
 
 
 def clean(text: str) -> str:
-    """Return `text` in NFC with one kind of hyphen, slash and space, and no invisible or stray combining characters."""
+    """Return `text` in NFC with one kind of hyphen, slash and space, and no invisible or stray combining characters.
+
+    A dash between blanks is punctuation and stays; one within a word ("KH–UBND") stands for a hyphen.
+    """
     if text.isascii():
         return text.replace("\t", " ")
-    composed = unicodedata.normalize("NFC", text).translate(_LOOKALIKES)
-    return _STRAY.sub("", composed)
+    composed = _STRAY.sub("", unicodedata.normalize("NFC", text).translate(_LOOKALIKES))
+    return _INNER_DASH.sub("-", composed)
 
 
 # Bodies whose symbol ends a notation and that no provincial directory lists.

@@ -115,7 +115,7 @@ def place_and_date(page: Page) -> PlaceAndDate | None:
 def about(text: str) -> str:
     """Return what stands after "V/v" or "Về việc" on the same line, or ""."""
     found = _ABOUT.search(text)
-    return text[found.end() :].strip(" .-:;\"'") if found else ""
+    return text[found.end() :].strip(" .-–:;\"'") if found else ""
 
 
 def title_and_summary(page: Page) -> tuple[str, str]:
@@ -194,9 +194,9 @@ def distribution(page: Page) -> tuple[str, ...]:
     first = page.lines[start][heading.end() :].strip() if heading else ""
     for line in ([first] if first else []) + list(page.lines[start + 1 : start + 61]):
         text = line.strip()
-        if not text.startswith(("-", "+", "•", "*")) and text != first:
+        if not text.startswith(("-", "–", "+", "•", "*")) and text != first:
             break
-        entry = re.sub(r"\([^()]{0,60}\)", "", text.lstrip("-+•* ")).strip(" ;.,…/")
+        entry = re.sub(r"\([^()]{0,60}\)", "", text.lstrip("-–+•* ")).strip(" ;.,…/")
         folded = plain(entry)
         if folded.startswith("luu"):
             break
@@ -212,10 +212,10 @@ def addressees(page: Page) -> list[str]:
             continue
         names = [page.lines[index][found.end() :]]
         for below in page.lines[index + 1 : index + 41]:
-            if not below.strip().startswith(("-", "+", "•")):
+            if not below.strip().startswith(("-", "–", "+", "•")):
                 break
             names.append(below)
-        cut = (re.sub(r"\([^()]{0,60}\)", "", name).strip(" -+•;.,") for name in names)
+        cut = (re.sub(r"\([^()]{0,60}\)", "", name).strip(" -–+•;.,") for name in names)
         return [name for name in cut if name]
     return []
 

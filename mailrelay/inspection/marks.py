@@ -34,15 +34,15 @@ _ROUND = re.compile(r"\(([^()]{1,30})\)")
 _REPLY = re.compile(r"\s*(?:(?:re|fw|fwd|tr|tl|vb|aw)\s*(?:\[\d+\])?\s*:|trả lời:|chuyển tiếp:)", re.IGNORECASE)
 # Capitals without brackets count at the front of a subject, or as a segment of their own.
 _FREE_URGENCY = re.compile(
-    r"(?:^|[-:;|,.(] ?)(?P<mark>HẸN GIỜ|H[ỎO][ẢA]? ?T[ỐO]C(?: H[ẸE]N GI[ỜO])?|(?:TH[ƯU][ỢO]NG )?KH[ẨA]N)(?![^\W\d_])"
+    r"(?:^|[-–:;|,.(] ?)(?P<mark>HẸN GIỜ|H[ỎO][ẢA]? ?T[ỐO]C(?: H[ẸE]N GI[ỜO])?|(?:TH[ƯU][ỢO]NG )?KH[ẨA]N)(?![^\W\d_])"
 )
 _NOT_AFTER = {"truong", "cap", "nguyen", "khoan", "thiet", "cau", "hoang", "hiem", "gia", "gio", "dac"}
-_NUMBER_OR_MARK_AFTER = r"(?= ?(?:[-:;|)\].!]|$|\d|S[ỐO]\b|V/v|v/v|V/V|\[))"
-_FREE_SECRECY = re.compile(rf"(?:^|[-:;|(] ?)(?P<mark>(?:TUYỆT |TỐI )?MẬT|TUYET MAT|TOI MAT){_NUMBER_OR_MARK_AFTER}")
+_NUMBER_OR_MARK_AFTER = r"(?= ?(?:[-–:;|)\].!]|$|\d|S[ỐO]\b|V/v|v/v|V/V|\[))"
+_FREE_SECRECY = re.compile(rf"(?:^|[-–:;|(] ?)(?P<mark>(?:TUYỆT |TỐI )?MẬT|TUYET MAT|TOI MAT){_NUMBER_OR_MARK_AFTER}")
 _URGENCY_LINE = re.compile(r"(?:do|muc do) khan ?: ?(?P<level>[a-z ]+)$")
 _SECRECY_LINE = re.compile(r"(?:dau chi )?(?:do|muc do|muc) mat ?: ?(?P<level>[a-z ]{2,20})$")
 _MARK_WORD = re.compile("m[aậ]t", re.IGNORECASE)
-_EDGES = "*_[]()<>{}|\"'“”.:- \t>"
+_EDGES = "*_[]()<>{}|\"'“”.:-– \t>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _urgency_of(tag: str) -> Urgency | None:
         return exact
     # "HỎA TỐC HẸN GIỜ 10h ngày 29/10": the hour follows the mark.
     for mark in ("hoa toc hen gio", "hoa toc", "thuong khan", "khan"):
-        if words.startswith(mark) and re.match(r" ?[-:,(]| \d| truoc\b| den\b| hen\b", words[len(mark) :]):
+        if words.startswith(mark) and re.match(r" ?[-–:,(]| \d| truoc\b| den\b| hen\b", words[len(mark) :]):
             return _URGENCY_WORDS[mark]
     return None
 
@@ -108,7 +108,7 @@ def _stands_alone(found: re.Match[str], text: str) -> bool:
     if word and word.group(1) in _NOT_AFTER:
         return False
     if found["mark"].isascii():
-        return re.match(r" ?(?:[-:;|)!.]|$| \d|\d)", after) is not None or re.match(r" \d", after) is not None
+        return re.match(r" ?(?:[-–:;|)!.]|$| \d|\d)", after) is not None or re.match(r" \d", after) is not None
     return after == "" or not after[0].isalpha()
 
 

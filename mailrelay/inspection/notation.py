@@ -17,9 +17,9 @@ _NUMBER = r"(?<![\w/.,-])(?P<number>\d{1,6}(?:[a-z](?![a-z]))?)"
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
 _IN_TEXT = re.compile(
     rf"{_NUMBER} ?/ ?(?:{_YEAR} ?/ ?)?"
-    rf"(?P<notation>QH\d{{1,2}}(?!\w)|{_TOKEN}(?:-{_TOKEN}| - ?[{CAPITALS}]{{2,12}}(?![\w/]))(?:-{_TOKEN})*)"
+    rf"(?P<notation>QH\d{{1,2}}(?!\w)|{_TOKEN}(?:-{_TOKEN}| [-–] ?[{CAPITALS}]{{2,12}}(?![\w/]))(?:-{_TOKEN})*)"
 )
-_PARTY = re.compile(rf"{_NUMBER} ?- ?(?P<type>{_TOKEN}) ?/ ?(?P<body>{_TOKEN})(?!\w)")
+_PARTY = re.compile(rf"{_NUMBER} ?[-–] ?(?P<type>{_TOKEN}) ?/ ?(?P<body>{_TOKEN})(?!\w)")
 _SHORT = re.compile(rf"{_NUMBER} ?/ ?(?P<notation>[{CAPITALS}]{{2,12}})(?![\w/-])")
 _EMPTY = re.compile(rf"[.…_ ]{{0,12}}/ ?(?P<notation>{_TOKEN}(?:-{_TOKEN})+)")
 _LOOSE = re.compile(
@@ -65,7 +65,7 @@ def _hit(found: re.Match[str]) -> Hit:
         document_type = by_abbreviation(parts["type"])
         code = DocumentCode(parts["number"], f"{parts['type']}/{parts['body']}")
         return Hit(code, found.start(), found.end(), document_type, 95 if document_type else 60)
-    notation = re.sub(r" ?- ?", "-", parts["notation"])
+    notation = re.sub(r" ?[-–] ?", "-", parts["notation"])
     year = parts["year"]
     first = notation.partition("-")[0]
     document_type = by_abbreviation("QH" if first.startswith("QH") and "-" not in notation else first)

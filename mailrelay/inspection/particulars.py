@@ -192,13 +192,13 @@ class Particulars:
             rest = _without_date(rest[self.own.end :])
         elif not about(rest):
             return ""
-        return about(rest) or rest.strip(" -.,:;|")
+        return about(rest) or rest.strip(" -–.,:;|")
 
     def _bare_subject(self) -> str:
         rest = self.reading.subject.rest
         if self.own and self.own.source == "subject":
             return ""
-        return rest.strip(" -.,:;|")
+        return rest.strip(" -–.,:;|")
 
     def _urgency(self) -> Urgency:
         mark = urgency_mark(self.reading.subject, self.reading.fields, self.reading.page.lines[:40])
@@ -240,7 +240,7 @@ class Particulars:
 def _following_date(text: str) -> DatedOn | None:
     """The date right after the number ("59/KH-UBND ngày 28/10/2013 …"), not one further on in the abstract."""
     dated = find_date(text)
-    return dated if dated and re.fullmatch(r"[ ,;(-]*(?:ngay)?[ :]*", plain(text[: dated.start])) else None
+    return dated if dated and re.fullmatch(r"[ ,;(–-]*(?:ngay)?[ :]*", plain(text[: dated.start])) else None
 
 
 def _without_date(text: str) -> str:

@@ -132,6 +132,9 @@ def of_sender_checks(record: MailRecord) -> list[Facts]:
 
 
 def of_recipient(decided: RecipientDecision, directory: Directory) -> Facts:
+    """One recipient with the rules and the reasons that count: the last one is why; others only if they can be remedied."""
+    *weaker, strongest = decided.reasons[:_MOST] or (None,)
+    counting = [reason for reason in (*weaker, strongest) if reason and (reason is strongest or reason.remedy_vi)]
     return {
         "address": line(decided.recipient, 254),
         "name": name_of(decided.recipient, directory),
@@ -146,7 +149,7 @@ def of_recipient(decided: RecipientDecision, directory: Directory) -> Facts:
                 "remedy_vi": line(reason.remedy_vi),
                 "remedy_en": line(reason.remedy_en),
             }
-            for reason in decided.reasons[:_MOST]
+            for reason in counting
         ],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mailrelay.model.document import MessageClass
 from mailrelay.model.entry import EntryStatus
 from mailrelay.model.receipt import ReceiptKind
 from mailrelay.model.rule import Text
@@ -37,11 +38,12 @@ def card(kind: ReceiptKind, facts: Facts, desk: Desk) -> Card:
 def _sent(facts: Facts, desk: Desk) -> Card:
     count = len(facts["recipients"])
     at = moment(facts["mail"]["received_at"])
-    next_step = (
-        "Văn bản vẫn được chuyển; xin xem mục “Cần xem lại” bên dưới."
-        if facts["warnings"]
-        else "Không cần làm gì thêm: nơi nào không chuyển được hoặc trả lại, hệ thống báo ngay."
-    )
+    if facts["mail"]["class"] == MessageClass.EXCHANGE.value:
+        next_step = "Không cần làm gì thêm. Nếu đây là văn bản có số, gửi lại và ghi số, ký hiệu ở tiêu đề thư."
+    elif facts["warnings"]:
+        next_step = "Văn bản vẫn được chuyển; xin xem mục “Cần xem lại” bên dưới."
+    else:
+        next_step = "Không cần làm gì thêm: nơi nào không chuyển được hoặc trả lại, hệ thống báo ngay."
     return Card(
         badge="ĐÃ GỬI",
         subject=urgency_tag(facts) + subject_tail(facts),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from mailrelay.model.calendar import format_date, format_moment
-from mailrelay.model.document import Kind, Urgency
+from mailrelay.model.document import Kind, MessageClass, Urgency
 from mailrelay.model.document_types import type_name
 from mailrelay.model.finding import Check, Verdict
 from mailrelay.model.rule import Text
@@ -14,6 +14,8 @@ from mailrelay.receipts import words
 from mailrelay.receipts.card import Section
 from mailrelay.receipts.facts import Facts
 
+_WHOLE_FILE = ("unsigned", "person", "agency", "both")
+_NOBODY = {"signer": "", "identity": "", "agency": ""}
 _SHOWN = 60  # recipients and files that are listed one by one; the data file has all
 
 
@@ -87,10 +89,12 @@ def understood(facts: Facts, heading: str = "Hệ thống hiểu là") -> tuple[
     document = facts["document"]
     if document is None:
         return ()
+    filed = facts["mail"]["class"] == MessageClass.DOCUMENT.value
     rows = [
-        ("Số, ký hiệu", document["code"] or "– (không có)"),
-        ("Ngày văn bản", day(document["issued_on"]) if document["issued_on"] else "– (chưa rõ)"),
-        ("Cơ quan ban hành", document["issuer_name"] or "– (chưa rõ)"),
+        ("Xếp loại", "Văn bản, vào sổ" if filed else "Trao đổi công việc, không vào sổ văn bản"),
+        ("Số, ký hiệu", document["code"] or ("– (chưa rõ)" if filed else "")),
+        ("Ngày văn bản", day(document["issued_on"]) if document["issued_on"] else "– (chưa rõ)" if filed else ""),
+        ("Cơ quan ban hành", document["issuer_name"] or ("– (chưa rõ)" if filed else "")),
         ("Tên loại", _type(document)),
         ("Trích yếu", capital(document["summary"]) or "– (chưa rõ)"),
         ("Độ khẩn", words.URGENCIES[Urgency(document["urgency"])].vi),
@@ -101,7 +105,7 @@ def understood(facts: Facts, heading: str = "Hệ thống hiểu là") -> tuple[
         ("Thời hạn", day(document["due_on"]) if document["due_on"] else ""),
         ("Bản giấy", "có gửi kèm theo sau" if document["paper"] else ""),
     ]
-    return (Section(heading, tuple(rows + [row for row in optional if row[1]])),)
+    return (Section(heading, tuple(row for row in rows + optional if row[1])),)
 
 
 def _type(document: Facts) -> str:
@@ -134,9 +138,24 @@ def files(facts: Facts) -> tuple[Section, ...]:
 def _file(file: Facts) -> str:
     signed = [finding for finding in file["findings"] if finding["check"] in words.SIGNATURE_CHECKS]
     others = [finding for finding in file["findings"] if finding not in signed]
-    notes = [words.finding(finding) for finding in signed] or ["không có chữ ký số"]
-    notes += [f"{words.CHECKS[Check(finding['check'])].vi.lower()}: {words.finding(finding)}" for finding in others]
-    return f"{file['name']} ({size(file['size'])}): {'; '.join(notes)}"
+    may_be_signed = file["type"] == "application/pdf" or file["name"].lower().endswith(".pdf")
+    notes = signatures(signed) or (["không có chữ ký số"] if may_be_signed else [])
+    notes += [words.finding_of_file(finding) for finding in others]
+    return f"{file['name']} ({size(file['size'])})" + (f": {'; '.join(dict.fromkeys(notes))}" if notes else "")
+
+
+def signatures(findings: Sequence[Facts]) -> list[str]:
+    """The reading of a file as a whole first, then each kind of signature with its signers."""
+    whole = [finding for finding in findings if finding["detail"] in _WHOLE_FILE]
+    signers: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding not in whole:
+            signers.setdefault(words.finding({**finding, **_NOBODY}), []).append(words.signer(finding))
+    notes = [words.finding(finding) for finding in whole]
+    for clause, names in signers.items():
+        named = ", ".join(name for name in names if name)
+        notes.append(f"{clause}: {named}" if named else clause)
+    return notes
 
 
 def recipients(facts: Facts, heading: str, state: str = "") -> Section:

@@ -231,5 +231,16 @@ def finding(facts: Mapping[str, Any]) -> str:
     """
     known = FINDINGS.get(Check(facts["check"]), {}).get(facts["detail"])
     clause = known.vi if known else VERDICTS[Verdict(facts["verdict"])].vi
-    signer = facts.get("signer") or facts.get("identity") or facts.get("agency") or ""
-    return f"{clause} ({signer})" if signer else clause
+    name = signer(facts)
+    return f"{clause} ({name})" if name else clause
+
+
+def finding_of_file(facts: Mapping[str, Any]) -> str:
+    """The same for a list of files: a finding that is told only by its verdict says what was checked, too."""
+    known = facts["detail"] in FINDINGS.get(Check(facts["check"]), {})
+    return finding(facts) if known else f"{CHECKS[Check(facts['check'])].vi.lower()}: {finding(facts)}"
+
+
+def signer(facts: Mapping[str, Any]) -> str:
+    """Who signed, as the finding names it, or ""."""
+    return str(facts.get("signer") or facts.get("identity") or facts.get("agency") or "")

@@ -114,6 +114,11 @@ def test_the_number_comes_from_a_file_name_when_the_subject_only_cites() -> None
     assert code(seen.document) == "12/STC-NS"
 
 
+def test_punctuation_of_the_abstract_is_kept_as_written() -> None:
+    assert paper("Dự thảo Quy chế – lấy ý kiến", "", ("x.pdf",)).summary == "Dự thảo Quy chế – lấy ý kiến"
+    assert paper("59/KH-UBND – Trao đổi", "", ("x.pdf",)).summary == "Trao đổi"
+
+
 def test_the_number_line_wins_over_subject_and_file_name() -> None:
     seen = look("60/KH-UBND", "Số: 59/KH-UBND\n", ("61_KH-UBND.pdf",))
     assert code(seen.document) == "59/KH-UBND"

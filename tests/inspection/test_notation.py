@@ -62,6 +62,8 @@ def test_finds_the_thirteen_numbers_of_the_plan() -> None:
         ("20/2023/QH15", "20/2023/QH15"),
         ("59 / KH - UBND", "59/KH-UBND"),
         ("59/KH–UBND", "59/KH-UBND"),
+        ("59/KH – UBND", "59/KH-UBND"),
+        ("24 – HD/BTGTU", "24-HD/BTGTU"),
         ("59/KH‑UBND", "59/KH-UBND"),
         ("59∕KH-UBND", "59/KH-UBND"),
         ("745/QÐ-UBND", "745/QĐ-UBND"),

@@ -295,7 +295,7 @@ PAPER = "văn bản số 59/KH-UBND ngày 28/10/2013 của UBND tỉnh Hòa Bìn
             "sent",
             [
                 f"Hệ thống đã nhận {PAPER} lúc 09:05 ngày 29/10/2013 và đang chuyển đến 1 nơi nhận.",
-                "HỆ THỐNG HIỂU LÀ Số, ký hiệu: 59/KH-UBND Ngày văn bản: 28/10/2013",
+                "HỆ THỐNG HIỂU LÀ Xếp loại: Văn bản, vào sổ Số, ký hiệu: 59/KH-UBND Ngày văn bản: 28/10/2013",
                 "59_KH-UBND.pdf (244 KB): không có chữ ký số",
                 "NƠI NHẬN (1) - Văn thư Sở Tài chính (sotc@hoabinh.gov.vn)",
             ],
@@ -413,6 +413,39 @@ def test_an_outsider_is_told_in_english_too() -> None:
         "ENGLISH Not delivered to 1 recipient(s): document 12/BTTTT-CNTT."
     )
     assert "sotttt@hoabinh.gov.vn: the mailbox is full" in plain
+
+
+def test_an_exchange_is_told_that_it_enters_no_book() -> None:
+    plain = words_of(read(build(sent(content=a_content("Giấy mời họp giao ban", "", ("x.pdf",))))))
+    assert "Hệ thống đã nhận thư “Giấy mời họp giao ban” lúc 09:05 ngày 29/10/2013" in plain
+    assert "Xếp loại: Trao đổi công việc, không vào sổ văn bản" in plain and "Số, ký hiệu:" not in plain
+    assert "Nếu đây là văn bản có số, gửi lại và ghi số, ký hiệu ở tiêu đề thư." in plain
+
+
+def test_signers_stand_together_after_the_reading_of_the_file() -> None:
+    def found(detail: str, signer: str = "") -> Finding:
+        return Finding(Check.PDF, Verdict.PASS, "59_KH-UBND.pdf", detail, {"signer": signer} if signer else {})
+
+    signed = [found("good", "Bùi Văn Tỉnh"), found("good", "UBND tỉnh Hòa Bình"), found("both")]
+    plain = words_of(read(build(sent(findings=signed))))
+    assert (
+        "có đủ chữ ký số cá nhân và cơ quan; chữ ký số hợp lệ, chứng thư tin cậy: Bùi Văn Tỉnh, UBND tỉnh Hòa Bình"
+        in plain
+    )
+
+
+def test_what_is_wrong_with_a_file_is_said_once_and_plainly() -> None:
+    def found(check: Check, detail: str) -> Finding:
+        return Finding(check, Verdict.FAIL, "bc.pdf.exe", detail)
+
+    bad = [
+        found(Check.NAME, "double-extension"),
+        found(Check.TYPE, "executable"),
+        found(Check.ANTIVIRUS, "some-new-slug"),
+    ]
+    plain = words_of(read(build(sent(content=a_content("12/BC-UBND", "", ("bc.pdf.exe",)), findings=bad))))
+    shown = "bc.pdf.exe (244 KB): tên tệp có hai đuôi, che đuôi thật; tệp là chương trình; mã độc: không đạt"
+    assert f"{shown} NƠI NHẬN" in plain.replace("không có chữ ký số; ", "")
 
 
 def test_a_letter_is_named_by_its_time_alone() -> None:

@@ -80,6 +80,14 @@ def test_each_outcome_has_its_own_notice_to_the_sender() -> None:
     assert returned.facts["total"] == 3 and returned.facts["recipients"][0]["reasons"][0]["vi"] == WHY.vi
 
 
+def test_of_the_reasons_only_those_count_that_decided_or_can_be_remedied() -> None:
+    passing = Reason("routing.registry", "Chuyển văn thư kiểm tra.", "Goes to the registry.")
+    other = Reason("attachments.macro", "Có macro.", "Macros.", "Bỏ macro.", "Remove them.")
+    last = Reason("attachments.name", "Tên tệp che giấu loại thật.", "A hidden extension.")
+    (returned,) = accepted(decision=a_decision({"sotc": Action.RETURN}, [passing, other, last]))
+    assert [reason["rule"] for reason in returned.facts["recipients"][0]["reasons"]] == [other.rule_id, last.rule_id]
+
+
 def test_when_all_is_returned_nothing_was_sent() -> None:
     assert kinds(accepted(decision=a_decision({"sotc": Action.RETURN}, [WHY]))) == [("returned", at("vpubnd"))]
 
