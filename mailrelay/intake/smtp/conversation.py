@@ -7,6 +7,7 @@ LF for a line end, answers faults with 500 and their text, and cancels a mail in
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import ssl
 from typing import Any, NoReturn
@@ -45,6 +46,8 @@ class Conversation(SMTP):
     """`door` is the listener's kind; `implicit_tls` starts TLS before the greeting (RFC 8314)."""
 
     line_length_limit = _COMMAND_BUFFER
+    _deadline = math.inf  # when the client's time is over, on the loop's clock
+    _timer_at = math.inf  # when the timer looks again
 
     def __init__(self, desk: Desk, door: Door, *, implicit_tls: bool, sessions: set[Conversation]) -> None:
         super().__init__(
@@ -99,7 +102,8 @@ class Conversation(SMTP):
     def _forget(self) -> None:
         """The connection is gone: its place is free."""
         self._sessions.discard(self)
-        self.stop_waiting()
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
         if self._linger is not None:
             self._linger.cancel()
         if self._counted:
@@ -139,16 +143,28 @@ class Conversation(SMTP):
     # ── time ──
 
     def wait_at_most(self, seconds: float) -> None:
-        self._reset_timeout(seconds)
+        """Cut the connection after this time unless told otherwise before. Cheap: the timer moves only to an earlier moment."""
+        now = self.loop.time()
+        self._deadline = now + seconds
+        if self._deadline < self._timer_at:
+            self._timer_at = self._deadline
+            super()._reset_timeout(seconds)
 
     def stop_waiting(self) -> None:
-        """Our own work is not the client's fault: no timer while it goes on."""
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
+        """Our own work is not the client's fault: no time limit while it goes on."""
+        self._deadline = math.inf
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        self.wait_at_most(duration or self._timeout_duration)
 
     def _timeout_cb(self) -> None:
-        count("smtp_timeout", door=self._door)
-        self._part("slow")
+        self._timer_at = math.inf
+        left = self._deadline - self.loop.time()
+        if left <= 0:
+            count("smtp_timeout", door=self._door)
+            self._part("slow")
+        elif left < math.inf:
+            self.wait_at_most(left)
 
     def _part(self, refusal: str) -> None:
         """Say a last reply and end the task, also where it waits for a client that does not read."""
