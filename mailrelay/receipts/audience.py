@@ -40,11 +40,10 @@ def is_proved(record: MailRecord) -> bool:
     if is_ours(envelope):
         return True
     domain = envelope.sender.rpartition("@")[2].lower()
-    passed = [f for f in record.findings if f.verdict is Verdict.PASS]
-    return any(
-        f.check is Check.SPF or (f.check in (Check.DKIM, Check.DMARC) and _aligned(f.subject.lower(), domain))
-        for f in passed
+    proofs = (
+        f for f in record.findings if f.verdict is Verdict.PASS and f.check in (Check.SPF, Check.DKIM, Check.DMARC)
     )
+    return any(_aligned(str(f.facts.get("domain") or f.subject).lower(), domain) for f in proofs)
 
 
 def _aligned(signer: str, domain: str) -> bool:

@@ -257,12 +257,18 @@ def _held(record: MailRecord, directory: Directory, now: datetime) -> list[Recei
 def _slips(
     record: MailRecord, addresses: Sequence[str], entries: Sequence[RegisterEntry], directory: Directory, now: datetime
 ) -> list[Receipt]:
-    """One slip for each receiving agency that has a văn thư; none to the sender's own agency."""
+    """One slip for each receiving agency that has a văn thư; none to the agency whose paper it is.
+
+    That is the issuer, which need not be the box's own agency: the VP UBND's văn thư sends the papers of UBND tỉnh, and the
+    office is one of their receivers.
+    """
     sender = directory.agency_of(_sender(record))
+    issuer = record.document.issuer if record.document and sender else None
+    own = issuer or (sender.agency_id if sender else None)
     reached: dict[AgencyId, tuple[Agency, list[str]]] = {}
     for address in addresses:
         agency = directory.agency_of(address) if owes_slip(record, address) else None
-        if agency is not None and agency.clerk and (sender is None or agency.agency_id != sender.agency_id):
+        if agency is not None and agency.clerk and agency.agency_id != own:
             reached.setdefault(agency.agency_id, (agency, []))[1].append(address)
     incoming = {entry.agency: entry for entry in entries if entry.book is Book.INCOMING}
     receipts = []

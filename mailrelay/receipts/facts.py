@@ -20,7 +20,7 @@ Facts = dict[str, Any]
 _SIGNATURES = (Check.PDF, Check.OPENPGP, Check.SMIME, Check.XML, Check.OOXML)
 _FILE_CHECKS = (Check.TYPE, Check.NAME, Check.ARCHIVE, Check.MACRO, Check.PDF_ACTIVE, Check.ANTIVIRUS)
 _SENDER_CHECKS = (Check.SPF, Check.DKIM, Check.DMARC, Check.SENDER)
-_SIGNATURE_FACTS = ("signer", "identity", "agency", "signed_at", "issuer")
+_SHOWN_FACTS = ("signer", "identity", "agency", "signed_at", "issuer", "domain")
 _MOST = 100  # files, findings of one file, reasons
 
 
@@ -92,7 +92,7 @@ def of_document(document: Document | None, directory: Directory) -> Facts | None
 
 
 def of_finding(finding: Finding) -> Facts:
-    known = {name: line(str(finding.facts[name])) for name in _SIGNATURE_FACTS if finding.facts.get(name)}
+    known = {name: line(str(finding.facts[name])) for name in _SHOWN_FACTS if finding.facts.get(name)}
     return {
         "check": finding.check.value,
         "verdict": finding.verdict.value,

@@ -70,17 +70,19 @@ def _incoming(facts: Facts, desk: Desk) -> Card:
     agency, seq = facts["agency_name"], entry.get("seq")
     arrived = moment(facts["arrived_at"])
     if seq:
-        status = (
-            f"đã tự động vào sổ: số đến {seq}, ngày {day(entry['accepted_on'])}"
-            if entry["accepted_on"]
-            else f"số đến {seq}"
+        status = f"đã tự động vào sổ: số đến {seq}" + (
+            f", ngày {day(entry['accepted_on'])}" if entry["accepted_on"] else ""
         )
-        next_step = "Kiểm tra tính xác thực, toàn vẹn; nếu không đúng, trả lời thư này: TRẢ LẠI: lý do."
+        how = "trả lời thư này: TRẢ LẠI: lý do" if desk.takes_answers else "trả lại trên hệ thống"
+        next_step = f"Kiểm tra tính xác thực, toàn vẹn; nếu không đúng, {how}."
     else:
         status = "chờ vào sổ"
-        next_step = "Kiểm tra tính xác thực, toàn vẹn rồi trả lời thư này, dòng đầu ghi TIẾP NHẬN để vào sổ, hoặc TRẢ LẠI: lý do."
-    if not desk.takes_answers:
-        next_step = "Kiểm tra tính xác thực, toàn vẹn rồi vào sổ hoặc trả lại trên hệ thống."
+        how = (
+            "trả lời thư này, dòng đầu ghi TIẾP NHẬN để vào sổ, hoặc TRẢ LẠI: lý do"
+            if desk.takes_answers
+            else "vào sổ hoặc trả lại trên hệ thống"
+        )
+        next_step = f"Kiểm tra tính xác thực, toàn vẹn rồi {how}."
     stamp = Section(
         "Thông tin đăng ký",
         (

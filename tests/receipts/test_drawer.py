@@ -250,7 +250,7 @@ def test_strangers_get_no_report_and_proved_senders_do() -> None:
     assert after(failed, content=content, envelope=MINISTRY) == ()
     for proof in (
         SPF,
-        Finding(Check.DKIM, Verdict.PASS, "mic.gov.vn"),
+        Finding(Check.DKIM, Verdict.PASS, "d=mic.gov.vn; s=a", "good", {"domain": "mic.gov.vn"}),
         Finding(Check.DMARC, Verdict.PASS, "mic.gov.vn"),
     ):
         (only,) = after(failed, content=content, envelope=MINISTRY, findings=[proof])
@@ -258,7 +258,8 @@ def test_strangers_get_no_report_and_proved_senders_do() -> None:
     for nothing in (
         Finding(Check.SPF, Verdict.SOFTFAIL, "mic.gov.vn"),
         Finding(Check.DKIM, Verdict.PASS, "other.gov.vn"),
-        Finding(Check.DKIM, Verdict.PASS, "gov.vn"),
+        Finding(Check.SPF, Verdict.PASS, "other.gov.vn"),
+        Finding(Check.DKIM, Verdict.PASS, "d=gov.vn; s=a", "good", {"domain": "gov.vn"}),
         Finding(Check.DKIM, Verdict.FAIL, "mic.gov.vn"),
     ):
         assert after(failed, content=content, envelope=MINISTRY, findings=[nothing]) == ()
@@ -290,6 +291,12 @@ def test_no_slip_within_the_senders_own_agency_or_for_an_exchange() -> None:
     assert after(*arrived("annv"), content=inside, envelope=an_envelope("sotc", ("annv",))) == ()
     meeting = a_content("Giấy mời họp", "", ("x.pdf",))
     assert after(*arrived("sotc"), content=meeting) == ()
+
+
+def test_the_office_that_sends_the_committees_papers_is_one_of_their_receivers() -> None:
+    assert kinds(after(*arrived("vpubnd"), envelope=an_envelope(to=("vpubnd",)))) == [("incoming", at("vpubnd"))]
+    own = a_content("12/TB-VPUBND", "", ("x.pdf",))
+    assert after(*arrived("vpubnd"), content=own, envelope=an_envelope(to=("vpubnd",))) == ()
 
 
 def test_what_was_held_and_released_gets_its_slip() -> None:

@@ -1,0 +1,157 @@
+"""One receipt of every kind, as the drawer makes them, and how to build and read their notices."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Callable
+from dataclasses import replace
+from email.message import EmailMessage
+
+from mailrelay.model.decision import Action, Reason
+from mailrelay.model.dispatch import DispatchState, Result
+from mailrelay.model.document import Secrecy
+from mailrelay.model.entry import Book, EntryStatus, RegisterEntry
+from mailrelay.model.envelope import Notify, Recipient
+from mailrelay.model.finding import Check, Finding, Verdict
+from mailrelay.model.identity import AgencyId
+from mailrelay.model.receipt import Notice, Receipt
+from mailrelay.receipts import drawer
+from mailrelay.receipts.compose import Letterhead, data_file, notice
+from tests.province import ARRIVED, DIRECTORY, a_content, an_envelope, at
+from tests.receipts.office import MAIL_ID, NOTICE_ID, SIGNED_AT, a_decision, a_dispatch, a_record, an_outcome
+
+WHY = Reason(
+    "attachments.executable",
+    "Tệp “bc.exe” là chương trình, không được gửi.",
+    "bc.exe is a program.",
+    "Gửi lại PDF.",
+    "Send a PDF.",
+)
+LETTERHEAD = Letterhead(
+    "bien-nhan@hoabinh.gov.vn", "hoabinh.gov.vn", hostname="mail.hoabinh.gov.vn", takes_answers=True
+)
+SEAL = b"\x30\x82seal"
+ORIGINAL = b"From: <vpubnd@hoabinh.gov.vn>\r\nSubject: x\r\nMessage-ID: <goc-1@hoabinh.gov.vn>\r\n\r\nnoi dung\r\n"
+
+
+def build(receipt: Receipt, original: bytes = b"", letterhead: Letterhead = LETTERHEAD) -> Notice:
+    data = data_file(receipt, letterhead, NOTICE_ID, SIGNED_AT)
+    return notice(receipt, letterhead, NOTICE_ID, SIGNED_AT, data=data, seal=SEAL, original=original)
+
+
+def read(made: Notice) -> EmailMessage:
+    """With the standard library's other parser and policy than ours."""
+    message = email.message_from_bytes(made.raw, policy=email.policy.default)
+    assert not message.defects and all(not part.defects for part in message.walk())
+    return message
+
+
+def text_of(message: EmailMessage, subtype: str = "plain") -> str:
+    for part in message.walk():
+        if part.get_content_type() == f"text/{subtype}":
+            return str(part.get_content()).replace("\r\n", "\n")
+    raise AssertionError(f"no text/{subtype}")
+
+
+def words_of(message: EmailMessage) -> str:
+    """The plain text on one line."""
+    return " ".join(text_of(message).split())
+
+
+def sent(**named: object) -> Receipt:
+    record, content, recognition = a_record(**named)  # type: ignore[arg-type]
+    return drawer.on_accept(record, content, recognition, DIRECTORY, (), SIGNED_AT)[0]
+
+
+def returned() -> Receipt:
+    return sent(decision=a_decision({"sotc": Action.RETURN}, [WHY]))
+
+
+def held(index: int) -> Receipt:
+    record, content, recognition = a_record(
+        a_content("[KHẨN] 12/BC-STC", "", ("x.pdf",), sender="annv"),
+        an_envelope("annv", ("sokhdt",)),
+        a_decision({"sokhdt": Action.HOLD}, [WHY]),
+    )
+    return drawer.on_accept(record, content, recognition, DIRECTORY, (), SIGNED_AT)[index]
+
+
+def settled(
+    state: DispatchState, notify: frozenset[Notify] | None = None, orcpt: str | None = None, **outcome: object
+) -> Receipt:
+    record, *_ = a_record()
+    dispatch = a_dispatch("x@y.vn", state, recipient=Recipient("x@y.vn", notify, orcpt))
+    result = {DispatchState.FAILED: Result.FAILED, DispatchState.DEFERRED: Result.DEFERRED}.get(state, Result.DELIVERED)
+    status = str(outcome.pop("status", "2.0.0"))
+    pair = (replace(dispatch, created_at=ARRIVED.replace(day=20)), an_outcome(result, status, **outcome))
+    return drawer.on_settled(record, [pair], DIRECTORY, SIGNED_AT)[0]
+
+
+def failed() -> Receipt:
+    return settled(DispatchState.FAILED, status="5.1.1", code=550, text="5.1.1 <x@y.vn> unknown", remote="mx.y.vn")
+
+
+def entry(status: EntryStatus, seq: int | None = None) -> RegisterEntry:
+    record, *_ = a_record()
+    assert record.document is not None
+    return RegisterEntry(
+        AgencyId("H28.02"),
+        Book.INCOMING,
+        2013,
+        MAIL_ID,
+        status,
+        record.document,
+        "H28.UB",
+        seq=seq,
+        accepted_on=ARRIVED.date() if seq else None,
+    )
+
+
+def incoming(seq: int | None = None) -> Receipt:
+    record, *_ = a_record(findings=[Finding(Check.PDF, Verdict.PASS, "59_KH-UBND.pdf", "both")])
+    entries = [entry(EntryStatus.ACCEPTED if seq else EntryStatus.ARRIVED, seq)]
+    pair = (a_dispatch("sotc", DispatchState.DELIVERED), an_outcome())
+    return drawer.on_settled(record, [pair], DIRECTORY, SIGNED_AT, entries=entries)[0]
+
+
+def given_back() -> Receipt:
+    record, *_ = a_record()
+    row = entry(EntryStatus.RETURNED)
+    return drawer.on_entry_returned(row, record, "Thiếu phụ lục kèm theo", at("sotc"), SIGNED_AT, directory=DIRECTORY)[
+        0
+    ]
+
+
+def not_released() -> Receipt:
+    record, *_ = a_record()
+    dispatches = [a_dispatch("sotc", DispatchState.WITHDRAWN)]
+    return drawer.on_held_returned(record, dispatches, "Chưa ký", at("vpubnd"), SIGNED_AT, directory=DIRECTORY)[0]
+
+
+def alert(index: int = 1) -> Receipt:
+    envelope = an_envelope("annv", ("sokhdt",))
+    return drawer.on_secret_refused(envelope, Secrecy.SECRET, DIRECTORY, "ab" * 32, SIGNED_AT, mail_id=MAIL_ID)[index]
+
+
+def status() -> Receipt:
+    record, *_ = a_record()
+    return drawer.status_slip(entry(EntryStatus.ACCEPTED, 1234), record, at("vpubnd"), SIGNED_AT, directory=DIRECTORY)
+
+
+ALL: dict[str, Callable[[], Receipt]] = {
+    "sent": sent,
+    "incoming": incoming,
+    "returned": returned,
+    "given-back": given_back,
+    "not-released": not_released,
+    "failed": failed,
+    "held-holder": lambda: held(0),
+    "held-sender": lambda: held(1),
+    "alert-officer": lambda: alert(0),
+    "alert-sender": lambda: alert(1),
+    "status": status,
+    "delivered": lambda: settled(DispatchState.DELIVERED, frozenset({Notify.SUCCESS})),
+    "relayed": lambda: settled(DispatchState.RELAYED, frozenset({Notify.SUCCESS})),
+    "delayed": lambda: settled(DispatchState.DEFERRED, frozenset({Notify.DELAY}), status="4.4.1"),
+}
