@@ -59,6 +59,14 @@ def _fit_together(settings: Settings, rows: Rows, problems: Problems) -> None:
             f"địa chỉ gửi biên nhận “{sender}” không có trong mailboxes.yaml, trả lời sẽ bị mất",
             f"the receipts' sender “{sender}” is not in mailboxes.yaml, replies would be lost",
         )
+    asked = {"dovecot": settings.auth.dovecot, "imap": settings.auth.imap}.get(settings.auth.backend, True)
+    if not asked:
+        backend = settings.auth.backend
+        problems.add(
+            Position(SETTINGS_FILE),
+            f"auth.backend = “{backend}” cần auth.{backend}: máy chủ kiểm tra mật khẩu",
+            f"auth.backend = “{backend}” needs auth.{backend}, the server that checks passwords",
+        )
     secrets = Secrets(settings.secrets_dir)
     for ref, place, is_login in _references(rows):
         fault = secrets.fault(ref)

@@ -202,6 +202,20 @@ class SmtpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """Who knows the passwords: our own argon2id hashes, or the server where the accounts are now."""
+
+    backend: str = setting(
+        "local", "choice", "nơi kiểm tra mật khẩu khi gửi thư", "who checks passwords", ("local", "dovecot", "imap")
+    )
+    dovecot: Path | None = setting(None, "path", "ổ cắm auth-client của Dovecot", "Dovecot's auth-client socket")
+    imap: tuple[HostPort, ...] = setting((), "places", "máy chủ IMAP hiện có", "the present IMAP server")
+    imap_tls: str = setting(
+        "implicit", "choice", "TLS tới máy chủ IMAP đó", "TLS to that server", ("implicit", "starttls", "none")
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ImapSettings:
     poll_interval: timedelta = setting(
         timedelta(minutes=1), "duration", "khoảng cách giữa hai lần xem hộp thư", "poll every"
@@ -246,6 +260,7 @@ class Settings:
     dkim: DkimSettings = field(default_factory=DkimSettings)
     receipts: ReceiptSettings = field(default_factory=ReceiptSettings)
     smtp: SmtpSettings = field(default_factory=SmtpSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
     imap: ImapSettings = field(default_factory=ImapSettings)
     letters: LetterSettings = field(default_factory=LetterSettings)
 
@@ -282,6 +297,7 @@ SECTIONS: dict[str, type[Any]] = {
     "dkim": DkimSettings,
     "receipts": ReceiptSettings,
     "smtp": SmtpSettings,
+    "auth": AuthSettings,
     "imap": ImapSettings,
     "letters": LetterSettings,
 }

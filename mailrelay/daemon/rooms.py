@@ -19,8 +19,10 @@ from mailrelay.inspection.examine import Inspector
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.intake.imap.door import ImapDoor
 from mailrelay.intake.smtp.authentication import LocalPasswords
+from mailrelay.intake.smtp.desk import CheckPassword
 from mailrelay.intake.smtp.door import Listener, SmtpDoor
 from mailrelay.intake.smtp.limits import Limits
+from mailrelay.intake.smtp.password_servers import DovecotPasswords, ImapPasswords
 from mailrelay.intake.smtp.replies import Wording
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import DispatchState
@@ -93,13 +95,24 @@ def smtp_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> SmtpDoor:
         directory=lambda: office().directory,
         draft=parts.spool.draft,
         accept=pipeline.accept,
-        check_password=LocalPasswords(lambda: office().directory, secrets.read),
+        check_password=_passwords(office, secrets),
         tls=_tls(settings),
         limits=_limits(settings),
         wording=Wording(settings.smtp.reply_charset, settings.receipts.base_url),
         rights_of=lambda peer: office().settings.rights_of(peer),
         on_suspension=lambda login: log.warning("login-suspended", login=login),
     )
+
+
+def _passwords(office: Snapshot, secrets: Secrets) -> CheckPassword:
+    """Whoever knows the passwords."""
+    chosen = office().settings.auth
+    if chosen.backend == "dovecot" and chosen.dovecot is not None:
+        return DovecotPasswords(chosen.dovecot)
+    if chosen.backend == "imap":
+        server = chosen.imap[0]
+        return ImapPasswords(server.host, server.port, chosen.imap_tls)
+    return LocalPasswords(lambda: office().directory, secrets.read)
 
 
 def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
