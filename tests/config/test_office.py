@@ -94,8 +94,5 @@ def test_an_empty_folder_has_a_problem_for_each_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("backend", ["dovecot", "imap"])
 def test_a_password_server_must_be_named(office: Path, backend: str) -> None:
-    with (office / "mailrelay.toml").open("a", encoding="utf-8") as file:
-        file.write(f'\n[auth]\nbackend = "{backend}"\n')
-    with pytest.raises(ConfigFault) as fault:
-        load_office(office)
-    assert [problem for problem in fault.value.problems if f"auth.{backend}" in problem]
+    write_sample_office(office, {"domain": "hoabinh.gov.vn", "auth.backend": backend})
+    assert [problem for problem in problems_of(office) if f"auth.{backend}" in problem]
