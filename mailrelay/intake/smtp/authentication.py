@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hmac
+import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
@@ -65,17 +69,28 @@ def read_login(login: str, password: str) -> Credentials | None:
 class LocalPasswords:
     """Checks against the argon2id hashes that the directory refers to, a few at a time, in threads.
 
-    An unknown login costs the same work as a known one. `read_secret` gives the hash behind a reference.
+    An unknown login costs the same work as a known one. `read_secret` gives the hash behind a reference. A right password is
+    right again without that work for `remember`, as long as its hash stays the same: mail programs log in for every mail.
     """
 
+    _CAPACITY = 10_000
+
     def __init__(
-        self, directory: Callable[[], Directory], read_secret: Callable[[SecretRef], str], *, at_once: int = 2
+        self,
+        directory: Callable[[], Directory],
+        read_secret: Callable[[SecretRef], str],
+        *,
+        at_once: int = 2,
+        remember: timedelta = timedelta(minutes=10),
     ) -> None:
         self._directory = directory
         self._read_secret = read_secret
         self._places = asyncio.Semaphore(at_once)
         self._hasher = PasswordHasher()
         self._nobody = self._hasher.hash("")
+        self._remember = remember.total_seconds()
+        self._key = secrets.token_bytes(32)
+        self._right: dict[bytes, float] = {}  # keyed digest of hash and password -> when it is forgotten
 
     async def __call__(self, login: str, password: str) -> bool:
         box = account_of(self._directory(), login)
@@ -84,14 +99,28 @@ class LocalPasswords:
             return await asyncio.to_thread(self._verify, reference, password)
 
     def _verify(self, reference: SecretRef | None, password: str) -> bool:
-        stored = self._read_secret(reference) if reference else self._nobody
+        stored = self._read_secret(reference).strip() if reference else self._nobody
+        mark = hmac.digest(self._key, f"{stored}\0{password}".encode(), "sha256")
+        now = time.monotonic()
+        if reference is not None and self._right.get(mark, 0.0) > now:
+            return True
         try:
-            return self._hasher.verify(stored.strip(), password) and reference is not None
+            right = self._hasher.verify(stored, password) and reference is not None
         except InvalidHashError:
             log.error("password-hash-unreadable", secret=reference.name if reference else "")
             return False
         except VerificationError:
             return False
+        if right and self._remember:
+            self._note(mark, now)
+        return right
+
+    def _note(self, mark: bytes, now: float) -> None:
+        """Called in several threads: the table is replaced, never changed."""
+        kept = {old: until for old, until in self._right.items() if until > now}
+        while len(kept) >= self._CAPACITY:
+            del kept[next(iter(kept))]
+        self._right = {**kept, mark: now + self._remember}
 
 
 class Login:

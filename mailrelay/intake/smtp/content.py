@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailrelay.intake.smtp.data import (
-    LINE_LENGTH,
     ChunkStream,
     ContentWriter,
     DotStream,
@@ -34,7 +33,9 @@ class Content:
             self._draft = desk.draft()
         except OSError as fault:
             self._blame(fault)
-        self._writer = ContentWriter(self._draft.write if self._draft else _drop, desk.limits.size)
+        self._writer = ContentWriter(
+            self._draft.write if self._draft else _drop, desk.limits.size, desk.limits.line_length
+        )
         self._chunks = ChunkStream(self._writer.write)
 
     @property
@@ -42,7 +43,7 @@ class Content:
         name = self._refusal or self._writer.refusal
         if not name:
             return None
-        limit = f"{LINE_LENGTH}" if name == "line-too-long" else f"{self._limits.size // 1_000_000} MB"
+        limit = str(self._limits.line_length) if name == "line-too-long" else f"{self._limits.size // 1_000_000} MB"
         return Complaint(name, {"limit": limit})
 
     async def read_data(self) -> None:

@@ -28,9 +28,10 @@ class ContentWriter:
     cut anywhere but between CR and LF.
     """
 
-    def __init__(self, write: Callable[[bytes], None], limit: int) -> None:
+    def __init__(self, write: Callable[[bytes], None], limit: int, line_length: int = LINE_LENGTH) -> None:
         self._write = write
         self._limit = limit
+        self._line_length = line_length
         self._line = 0  # octets of the line that the last piece left open
         self.size = 0
         self.refusal = ""
@@ -59,8 +60,8 @@ class ContentWriter:
     def _has_long_line(self, piece: bytes) -> bool:
         """Jump from line end to line end in steps of the longest permitted line."""
         start = -self._line
-        while len(piece) - start > LINE_LENGTH:
-            end = piece.rfind(b"\n", max(start, 0), max(start + LINE_LENGTH, 0))
+        while len(piece) - start > self._line_length:
+            end = piece.rfind(b"\n", max(start, 0), max(start + self._line_length, 0))
             if end < 0:
                 return True
             start = end + 1

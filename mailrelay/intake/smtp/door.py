@@ -21,6 +21,7 @@ from mailrelay.telemetry import log
 
 Address = tuple[str, int]
 _BACKLOG = 512
+_CUT = 5.0  # seconds for sessions that were cut off to drop their drafts
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,8 @@ class SmtpDoor:
             log.warning("acceptances-cut", number=len(cut))
             for task in cut:
                 task.cancel()
-            await asyncio.gather(*cut, return_exceptions=True)
-        await asyncio.sleep(0)
+        if tasks:
+            await asyncio.wait(tasks | set(cut), timeout=_CUT)
 
 
 async def _bind(host: str, port: int) -> list[socket.socket]:

@@ -18,6 +18,7 @@ class Limits:
     connections: int = 500
     connections_per_address: int = 50
     size: int = 50 * 1024 * 1024
+    line_length: int = 64 * 1024
     recipients: int = 500
     errors: int = 20  # refused commands in one session; refused recipients of a login do not count
     idle_commands: int = 100  # commands in a row that bring no mail forward

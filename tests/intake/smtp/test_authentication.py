@@ -182,3 +182,40 @@ async def test_local_passwords(login: str, password: str, right: bool) -> None:
     secrets = {"nam": hasher.hash("đúng") + "\n", "broken": "not a hash"}
     check = LocalPasswords(_directory, lambda reference: secrets[reference.name])
     assert await check(login, password) is right
+
+
+async def test_a_right_password_is_remembered_only_while_its_hash_stands() -> None:
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    secrets = {"nam": hasher.hash("đúng")}
+    check = LocalPasswords(_directory, lambda reference: secrets[reference.name])
+    verified: list[str] = []
+    verify = check._hasher.verify
+
+    class Counting(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> bool:
+            verified.append(str(password))
+            return verify(hash, password)
+
+    check._hasher = Counting()
+    assert [await check("nam", word) for word in ("đúng", "đúng", "sai", "đúng", "sai")] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert verified == ["đúng", "sai", "sai"]
+    secrets["nam"] = hasher.hash("mới")
+    assert [await check("nam", word) for word in ("đúng", "mới")] == [False, True]
+
+
+async def test_what_is_remembered_is_forgotten_in_time_and_bounded() -> None:
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    check = LocalPasswords(_directory, lambda _: hasher.hash("đúng"), remember=datetime.timedelta(0))
+    assert await check("nam", "đúng")
+    assert check._right == {}
+    check = LocalPasswords(_directory, lambda _: hasher.hash("đúng"))
+    check._CAPACITY = 3  # type: ignore[misc]
+    for _ in range(6):
+        assert await check("nam", "đúng")
+    assert len(check._right) == 3

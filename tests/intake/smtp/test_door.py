@@ -93,6 +93,13 @@ async def test_both_address_families_and_no_nagle(open_office: Any) -> None:
         bound = (await door.start())[Door.MX]
         try:
             assert [":" in host for host, _ in bound].count(False) == 1
+            for host, port in bound:
+                family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                reader, writer = await asyncio.open_connection(
+                    "::1" if family == socket.AF_INET6 else "127.0.0.1", port, family=family
+                )
+                assert (await reader.readline()).startswith(b"220 ")
+                writer.close()
             for server in door._servers:
                 assert server.sockets[0].proto == socket.IPPROTO_TCP
         finally:
@@ -118,3 +125,28 @@ async def test_closing_dismisses_idle_clients_and_waits_for_a_mail_in_acceptance
         assert (await busy.reply()).startswith("421-4.3.2")
         await closing
         assert len(office.recorder.mails) == 1
+
+
+async def test_a_mail_on_the_wire_is_cut_at_the_end_of_the_drain_and_leaves_no_draft(open_office: Any) -> None:
+    async with open_office() as office:
+        client = await office.connect()
+        await client.ask("MAIL FROM:<a@example.vn>")
+        await client.ask("RCPT TO:<vanthu.stc@hoabinh.gov.vn>")
+        await client.ask("DATA")
+        await client.send(b"half\r\n")
+        await asyncio.sleep(0.02)
+        assert office.recorder.left != []
+        await office.door.close(datetime.timedelta(milliseconds=100))
+        assert (office.recorder.left, office.recorder.mails) == ([], [])
+
+
+async def test_an_acceptance_that_does_not_end_is_cut_like_a_crash(open_office: Any) -> None:
+    async with open_office() as office:
+        office.recorder.before = asyncio.Event().wait
+        client = await office.connect()
+        sending = asyncio.create_task(_send(client, "a@example.vn", "vanthu.stc@hoabinh.gov.vn"))
+        while not office.door._desk.acceptances:
+            await asyncio.sleep(0.01)
+        await office.door.close(datetime.timedelta(milliseconds=100))
+        assert (office.door._desk.acceptances, office.recorder.mails) == (set(), [])
+        assert await sending == ""
