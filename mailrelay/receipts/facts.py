@@ -8,7 +8,7 @@ from typing import Any
 
 from mailrelay.model.agency import Directory
 from mailrelay.model.calendar import VIETNAM
-from mailrelay.model.decision import RecipientDecision
+from mailrelay.model.decision import Action, RecipientDecision
 from mailrelay.model.dispatch import Dispatch, Outcome
 from mailrelay.model.document import Document, MessageClass
 from mailrelay.model.entry import RegisterEntry
@@ -93,6 +93,8 @@ def of_document(document: Document | None, directory: Directory) -> Facts | None
 
 def of_finding(finding: Finding) -> Facts:
     known = {name: line(str(finding.facts[name])) for name in _SHOWN_FACTS if finding.facts.get(name)}
+    if "signed_at" in known:
+        known["signed_at"] = _in_vietnam(known["signed_at"])
     return {
         "check": finding.check.value,
         "verdict": finding.verdict.value,
@@ -100,6 +102,15 @@ def of_finding(finding: Finding) -> Facts:
         "detail": finding.detail,
         **known,
     }
+
+
+def _in_vietnam(written: str) -> str:
+    """A moment in Vietnamese time like all others in a data file; what is no RFC 3339 moment stays as it is."""
+    try:
+        at = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    return moment(at) if at.tzinfo else written
 
 
 def of_files(record: MailRecord) -> list[Facts]:
@@ -132,8 +143,11 @@ def of_sender_checks(record: MailRecord) -> list[Facts]:
 
 
 def of_recipient(decided: RecipientDecision, directory: Directory) -> Facts:
-    """One recipient with the rules and the reasons that count: the last one is why; others only if they can be remedied."""
-    *weaker, strongest = decided.reasons[:_MOST] or (None,)
+    """One recipient with the rules and, if it was stopped, the reasons that count.
+
+    The last reason is why; weaker ones count only if they can be remedied.
+    """
+    *weaker, strongest = decided.reasons[:_MOST] if decided.action is not Action.RELAY and decided.reasons else (None,)
     counting = [reason for reason in (*weaker, strongest) if reason and (reason is strongest or reason.remedy_vi)]
     return {
         "address": line(decided.recipient, 254),

@@ -21,6 +21,7 @@ from tests.receipts.office import MAIL_ID, SIGNED_AT, a_decision, a_dispatch, a_
 WHY = Reason(
     "attachments.executable", "Tệp “bc.exe” là chương trình.", "bc.exe is a program.", "Gửi lại PDF.", "Send a PDF."
 )
+SIGNED = "2013-10-29T01:59:00+00:00"
 EVERYONE = [f"co-quan-{number:02}@o-dau.gov.vn" for number in range(31)] + ["caophong", "dabac"]
 MINISTRY = Envelope("vanthu@mic.gov.vn", (Recipient(at("sotttt")),), Origin(Door.MX, peer="203.0.113.5"))
 SPF = Finding(Check.SPF, Verdict.PASS, "mic.gov.vn")
@@ -51,6 +52,7 @@ def test_facts_are_plain_json_and_hold_what_the_system_understood() -> None:
     assert facts["document"]["issuer_name"] == "UBND tỉnh Hòa Bình"
     (file,) = facts["files"]
     assert file["findings"][0]["detail"] == "both" and file["findings"][0]["signer"] == "Bùi Văn Tỉnh"
+    assert file["findings"][0]["signed_at"] == "2013-10-29T08:59:00+07:00"
     assert facts["mail"]["received_at"] == "2013-10-29T09:05:00+07:00"
 
 
