@@ -15,14 +15,16 @@ from mailrelay.model.identity import MailId, is_mail_id
 MAIL_ID_FIELD = "x-mailrelay-id"
 _MOST_FIELDS = 2000
 _PATH = re.compile(r"<?([^\s<>@]+@[^\s<>@]+)>?\Z")
+_OWN_MESSAGE_ID = re.compile(r"<([0-9A-Z]{26})@[^<>@]*>\Z")
+_MOST_MARKS = 8
 _BLIND = ("bcc", "resent-bcc")
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """`blind` are the offsets of the Bcc fields, which must not be sent on. `unreadable` says which field names nobody clearly.
-
-    `sender` is what Return-Path says, else From; "" is the null path, or nobody.
+    """`sender` is what Return-Path says, else From; "" is the null path, or nobody. `unreadable` names a field of recipients
+    that is not clear. `mail_ids` are the ids under which we may have sent it: claims, to be checked. `blind` are the offsets
+    of the Bcc fields, which must not be sent on.
     """
 
     sender: str = ""
@@ -35,13 +37,12 @@ class Heading:
 def read_heading(head: bytes) -> Heading:
     """Read the header at the beginning of a mail (its first block, which may end within the header). Never raises."""
     block = split(head, 0, _MOST_FIELDS)
-    ids = (field.text for field in block.all(MAIL_ID_FIELD)[:8])
     recipients, unreadable = _recipients(block)
     return Heading(
         sender=_sender(block),
         recipients=recipients,
         unreadable=unreadable,
-        mail_ids=tuple(MailId(text) for text in ids if is_mail_id(text)),
+        mail_ids=_mail_ids(block),
         blind=tuple((field.start, field.end) for field in block.fields if field.name in _BLIND),
     )
 
@@ -72,6 +73,16 @@ def _sender(block: Block) -> str:
     found_in = mailboxes(author.value, 1) if author else ()
     found = _PATH.match(found_in[0].address) if found_in else None
     return found[1] if found else ""
+
+
+def _mail_ids(block: Block) -> tuple[MailId, ...]:
+    """The marks that delivery adds, and the mail id in the Message-ID of our own notices."""
+    claims = [field.text for field in block.all(MAIL_ID_FIELD)[:_MOST_MARKS]]
+    message_id = block.first("message-id")
+    own = _OWN_MESSAGE_ID.match(message_id.text.strip()) if message_id else None
+    if own is not None:
+        claims.append(own[1])
+    return tuple(MailId(claim) for claim in dict.fromkeys(claims) if is_mail_id(claim))
 
 
 def _recipients(block: Block) -> tuple[tuple[str, ...], str]:

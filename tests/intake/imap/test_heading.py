@@ -23,6 +23,7 @@ BOX = Mailbox(
 )
 DIRECTORY = Directory("hoabinh.gov.vn", (), (BOX,))
 MAIL_ID = "01JD2M3N4P5Q6R7S8T9V0W1X2Y"
+OTHER_ID = "01JD2M3N4P5Q6R7S8T9V0W1X2Z"
 
 
 def account(purpose: Purpose, owner: str = "stc@hoabinh.gov.vn") -> ImapAccount:
@@ -78,14 +79,22 @@ def test_blind_fields_are_cut_by_offset() -> None:
 
 
 def test_our_own_mark() -> None:
-    heading = read_heading(
-        f"X-Mailrelay-Id: {MAIL_ID}\r\nX-Mailrelay-ID: nonsense\r\n\r\nX-Mailrelay-Id: {MAIL_ID}".encode()
-    )
-    assert heading.mail_ids == (MAIL_ID,)
+    head = f"X-Mailrelay-Id: {MAIL_ID}\r\nX-Mailrelay-ID: nonsense\r\n\r\nX-Mailrelay-Id: {OTHER_ID}"
+    assert read_heading(head.encode()).mail_ids == (MAIL_ID,)
+
+
+def test_our_own_notices_bear_their_id_in_the_message_id() -> None:
+    """Without that a notice found in a polled box would be taken, and be the cause of the next notice, for ever."""
+    assert read_heading(f"Message-ID: <{MAIL_ID}@hoabinh.gov.vn>\r\n\r\n".encode()).mail_ids == (MAIL_ID,)
+    both = f"X-Mailrelay-Id: {OTHER_ID}\r\nMessage-ID: <{MAIL_ID}@hoabinh.gov.vn>\r\n\r\n"
+    assert read_heading(both.encode()).mail_ids == (OTHER_ID, MAIL_ID)
+    for other in ("<abc@x.vn>", f"<{MAIL_ID}>", f"<{MAIL_ID}1@x.vn>", f"<{'U' * 26}@x.vn>", ""):
+        assert read_heading(f"Message-ID: {other}\r\n\r\n".encode()).mail_ids == ()
 
 
 def test_many_marks_are_not_all_looked_up() -> None:
-    assert len(read_heading(f"X-Mailrelay-Id: {MAIL_ID}\r\n".encode() * 1000).mail_ids) == 8
+    marks = "".join(f"X-Mailrelay-Id: {MAIL_ID[:-4]}{number:04}\r\n" for number in range(1000))
+    assert len(read_heading(marks.encode()).mail_ids) == 8
 
 
 @given(st.binary(max_size=300))
