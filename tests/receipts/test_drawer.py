@@ -44,7 +44,9 @@ def test_thirty_three_recipients_give_the_sender_one_confirmation_that_lists_the
 
 def test_facts_are_plain_json_and_hold_what_the_system_understood() -> None:
     (only,) = accepted(
-        findings=[Finding(Check.PDF, Verdict.PASS, "59_KH-UBND.pdf", "both", {"signer": "Bùi Văn Tỉnh"})]
+        findings=[
+            Finding(Check.PDF, Verdict.PASS, "59_KH-UBND.pdf", "both", {"signer": "Bùi Văn Tỉnh", "signed_at": SIGNED})
+        ]
     )
     facts = json.loads(json.dumps(only.facts))
     assert facts == only.facts
