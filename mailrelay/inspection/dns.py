@@ -17,6 +17,7 @@ import dns.name
 import dns.nameserver
 import dns.rdatatype
 import dns.resolver
+import dns.reversename
 
 from mailrelay.telemetry import count
 
@@ -59,6 +60,14 @@ class AddressAnswer:
     state: State
     secure: bool = False
     ttl: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PtrAnswer:
+    """The names that stand for an address, lower case without the last dot."""
+
+    names: tuple[str, ...]
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,16 @@ class Resolver:
             )
         trouble = "temperror" in (six.state, four.state)
         return AddressAnswer((), "temperror" if trouble else "none")
+
+    async def host(self, name: str, version: int) -> AddressAnswer:
+        """Look up the addresses of one family: version 4 or 6."""
+        raw = await self._ask(name, "A" if version == 4 else "AAAA")
+        return AddressAnswer(tuple(record.address for record in raw.rrset), raw.state, raw.secure, raw.ttl)
+
+    async def ptr(self, address: str) -> PtrAnswer:
+        """Look up the names of an IP address."""
+        raw = await self._ask(dns.reversename.from_address(address).to_text(), "PTR")
+        return PtrAnswer(tuple(_host(record.target) for record in raw.rrset), raw.state)
 
     async def _ask(self, name: str, kind: str) -> _Raw:
         key = (name.rstrip(".").lower(), kind)

@@ -1,207 +1,54 @@
-"""The Inspector: has a mail read in a worker, looks up what that asks for, and gathers the findings. Never judges."""
+"""The Inspector: the doors' and the pipeline's way into inspection. Starts the workers; each mail is an `Examination`."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-from mailrelay.inspection import seals, sender
+from mailrelay.inspection.antivirus import Clamd
+from mailrelay.inspection.authentication.spf import Names
 from mailrelay.inspection.dns import TxtAnswer
-from mailrelay.inspection.exchange import content_from_json, findings_from_json
-from mailrelay.inspection.jobs import Job
-from mailrelay.inspection.keyrings import keyrings
+from mailrelay.inspection.examination import Bench, Examination
 from mailrelay.inspection.limits import InspectionSettings
-from mailrelay.inspection.slugs import note
-from mailrelay.inspection.workers import Worker, WorkerLost
+from mailrelay.inspection.workers import Worker
 from mailrelay.model.agency import Directory
-from mailrelay.model.finding import Check, Finding, Findings, Verdict
-from mailrelay.model.message import Content, Message
-from mailrelay.telemetry import log
-
-_MOST_QUESTIONS = 40
-_MOST_JOBS = 3000
-
-
-class _StepFailed(Exception):
-    """A step ended with a fault; the worker lives. `cause` is the name of the exception."""
-
-    def __init__(self, cause: str) -> None:
-        super().__init__(cause)
-        self.cause = cause
+from mailrelay.model.finding import Finding, Findings
+from mailrelay.model.message import Message
 
 
 class Inspector:
-    """Facts about mails. One per process; `start` before the first mail, `close` at the end."""
+    """Facts about mails. One per process; `start` before the first mail, `close` at the end.
 
-    def __init__(self, settings: InspectionSettings, *, txt: Callable[[str], Awaitable[TxtAnswer]]) -> None:
-        self._settings = settings
-        self._txt = txt
-        self._small = Worker("small", settings)
-        self._large = Worker("large", settings) if settings.workers > 1 else self._small
+    `txt` looks up DKIM keys. `names` (a `dns.Resolver`) is asked for SPF and DMARC, which are not judged without it. `scan` stands
+    in for the clamd of the settings: any scanner that takes a file and gives a finding.
+    """
+
+    def __init__(
+        self,
+        settings: InspectionSettings,
+        *,
+        txt: Callable[[str], Awaitable[TxtAnswer]],
+        names: Names | None = None,
+        scan: Callable[[Path], Awaitable[Finding]] | None = None,
+    ) -> None:
+        small = Worker("small", settings)
+        large = Worker("large", settings) if settings.workers > 1 else small
+        if scan is None and settings.clamd is not None:
+            scan = Clamd(settings.clamd, settings.scan_limit).scan
+        self._bench = Bench(settings, small, large, txt, names, scan)
 
     async def start(self) -> None:
         """Start the worker processes. Raises InspectionFault when they do not come up."""
-        await asyncio.gather(*(worker.start() for worker in {self._small, self._large}))
+        await asyncio.gather(*(worker.start() for worker in self._bench.workers))
 
     async def close(self) -> None:
-        await asyncio.gather(*(worker.close() for worker in {self._small, self._large}))
+        await asyncio.gather(*(worker.close() for worker in self._bench.workers))
 
     def pids(self) -> list[int]:
         """The process ids of the running workers: the small one first."""
-        return [worker.pid for worker in dict.fromkeys((self._small, self._large)) if worker.pid is not None]
+        return [worker.pid for worker in self._bench.workers if worker.pid is not None]
 
     async def examine(self, message: Message, path: Path, directory: Directory) -> Findings:
         """Return what can be known of a mail. Raises InspectionFault only, when no worker can be started."""
-        return await _Examination(self, message, path, directory).run()
-
-
-class _Examination:
-    """One mail on its way through the steps, with what is left of its time."""
-
-    def __init__(self, inspector: Inspector, message: Message, path: Path, directory: Directory) -> None:
-        settings = inspector._settings
-        self._settings = settings
-        self._txt = inspector._txt
-        self._message = message
-        self._path = path
-        self._directory = directory
-        self._worker = inspector._large if message.size >= settings.large else inspector._small
-        self._heavy = inspector._large
-        self._budget = settings.budget
-        self._findings: list[Finding] = []
-
-    async def run(self) -> Findings:
-        content, jobs = await self._read()
-        for job in jobs:
-            await self._look(job, content)
-        self._findings += sender.check(self._message.envelope, content, self._directory)
-        return Findings(content, tuple(self._findings))
-
-    async def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
-        """One step, charged to this mail's budget. Raises WorkerLost, or _StepFailed for a fault inside the step.
-
-        A worker that died is tried again once: it may have died of something else.
-        """
-        try:
-            reply = await self._charged(worker, request)
-        except WorkerLost as lost:
-            if lost.cause != "died":
-                raise
-            reply = await self._charged(worker, request)
-        if "fault" in reply:
-            raise _StepFailed(str(reply["fault"])[:100])
-        return reply
-
-    async def _charged(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
-        began = time.monotonic()
-        try:
-            return await worker.ask(request, min(self._settings.time_limit, self._budget))
-        finally:
-            self._budget -= time.monotonic() - began
-
-    async def _read(self) -> tuple[Content, list[Job]]:
-        """Read the mail and verify its DKIM signatures; after a loss read the header alone, by a fresh worker."""
-        for header_only in (False, True):
-            try:
-                reply = await self._ask(self._worker, self._request(header_only=header_only))
-                content = content_from_json(reply.get("content"))
-                findings = findings_from_json(reply.get("findings"))
-                questions, jobs = _questions(reply), _jobs(reply)
-            except (WorkerLost, _StepFailed, ValueError) as fault:
-                self._lost(Check.STRUCTURE, "", fault)
-            else:
-                self._findings += findings
-                if questions:
-                    await self._verify(questions)
-                return content, jobs
-        return Content(), []
-
-    def _request(self, *, header_only: bool) -> dict[str, Any]:
-        return {
-            "step": "read",
-            "id": self._message.mail_id,
-            "path": str(self._path),
-            "at": self._message.received_at.timestamp(),
-            "smtputf8": self._message.envelope.smtputf8,
-            "header_only": header_only,
-        }
-
-    async def _verify(self, questions: Sequence[str]) -> None:
-        """Look up the keys and have the signatures judged. The worker may have been replaced meanwhile: read again then."""
-        answers = await self._look_up(questions)
-        request = {"step": "verify", "id": self._message.mail_id, "answers": answers}
-        try:
-            reply = await self._ask(self._worker, request)
-            if reply.get("unknown"):
-                await self._ask(self._worker, self._request(header_only=False))
-                reply = await self._ask(self._worker, request)
-            self._findings += findings_from_json(reply.get("findings"))
-        except (WorkerLost, _StepFailed, ValueError) as fault:
-            self._lost(Check.DKIM, "", fault)
-
-    async def _look_up(self, questions: Sequence[str]) -> dict[str, Any]:
-        """Ask for all names at once, within one time limit; what is not answered in time is a temporary fault."""
-        tasks = {name: asyncio.ensure_future(self._txt(name)) for name in questions}
-        await asyncio.wait(tasks.values(), timeout=self._settings.dns_timeout)
-        return {name: _answer(task) for name, task in tasks.items()}
-
-    async def _look(self, job: Job, content: Content) -> None:
-        """Have one file or signature block looked into, as long as this mail has time left."""
-        if self._budget <= 0:
-            self._findings.append(note(job.check, Verdict.TEMPERROR, "time-limit", job.name, part=job.part))
-            return
-        worker = self._heavy if job.kind == "pdf" else self._worker
-        request = {
-            "step": "look",
-            "path": str(self._path),
-            "job": job.as_json(),
-            "context": self._context(job, content),
-        }
-        try:
-            reply = await self._ask(worker, request)
-            findings = findings_from_json(reply.get("findings"))
-        except (WorkerLost, _StepFailed, ValueError) as fault:
-            self._lost(job.check, job.name, fault)
-        else:
-            self._findings += seals.read(findings, self._directory) if job.kind == "pdf" else findings
-
-    def _context(self, job: Job, content: Content) -> dict[str, Any]:
-        """What the check needs to know of the house."""
-        if job.kind == "openpgp":
-            return keyrings(self._settings.pgp_home, self._directory, content)
-        return {"at": self._message.received_at.timestamp()}
-
-    def _lost(self, check: Check, subject: str, fault: Exception) -> None:
-        """Note that a step gave nothing: the worker was lost over it, or the step failed inside it."""
-        slug = "worker-killed" if isinstance(fault, WorkerLost) else "check-error"
-        cause = fault.cause if isinstance(fault, WorkerLost | _StepFailed) else "nonsense"
-        log.warning(f"inspection-{slug}", mail_id=self._message.mail_id, check=check.value, cause=cause)
-        self._findings.append(note(check, Verdict.TEMPERROR, slug, subject, cause=cause))
-
-
-def _questions(reply: Mapping[str, Any]) -> list[str]:
-    questions = reply.get("questions")
-    if not isinstance(questions, list) or len(questions) > _MOST_QUESTIONS:
-        raise ValueError("not a list of names")
-    return [str(name)[:600] for name in questions]
-
-
-def _jobs(reply: Mapping[str, Any]) -> list[Job]:
-    jobs = reply.get("jobs")
-    if not isinstance(jobs, list) or len(jobs) > _MOST_JOBS:
-        raise ValueError("not a list of jobs")
-    return [Job.from_json(job) for job in jobs]
-
-
-def _answer(task: asyncio.Future[TxtAnswer]) -> dict[str, Any]:
-    if not task.done():
-        task.cancel()
-    elif task.exception() is None:
-        answer = task.result()
-        records = [base64.b64encode(record).decode("ascii") for record in answer.records]
-        return {"records": records, "state": answer.state, "secure": answer.secure}
-    return {"records": [], "state": "temperror", "secure": False}
+        return await Examination(self._bench, message, path, directory).run()

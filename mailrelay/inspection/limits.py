@@ -63,4 +63,6 @@ class InspectionSettings:
     gpg: str = "gpg"
     trust_roots: Path | None = None
     work_dir: Path | None = None
+    clamd: Path | str | None = None  # its Unix socket, or "host:port"
+    scan_limit: float = 60.0  # wall clock of one virus scan
     limits: Limits = field(default_factory=Limits)

@@ -221,7 +221,7 @@ async def test_a_worker_lost_between_the_steps_reads_again(
         os.kill(pid, signal.SIGKILL)
         return bench.records.zone[name]
 
-    monkeypatch.setattr(bench.inspector, "_txt", txt)
+    monkeypatch.setattr(bench.inspector, "_bench", replace(bench.inspector._bench, txt=txt))
     assert (await judged(bench, signed(key)))[:2] == (Verdict.PASS, "good")
     assert bench.inspector.pids()[0] != pid
 
@@ -233,8 +233,8 @@ async def test_a_silent_resolver_is_a_temporary_fault_within_the_limit(
         await asyncio.sleep(60)
         raise AssertionError
 
-    monkeypatch.setattr(bench.inspector, "_txt", txt)
-    monkeypatch.setattr(bench.inspector, "_settings", replace(bench.inspector._settings, dns_timeout=0.2))
+    quick = replace(bench.inspector._bench.settings, dns_timeout=0.2)
+    monkeypatch.setattr(bench.inspector, "_bench", replace(bench.inspector._bench, txt=txt, settings=quick))
     began = time.monotonic()
     assert (await judged(bench, signed(key)))[:2] == (Verdict.TEMPERROR, "dns-failure")
     assert time.monotonic() - began < 3

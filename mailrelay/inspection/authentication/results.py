@@ -13,6 +13,7 @@ _MOST = 20
 
 # RFC 8601 section 2.7.1 knows no "partial": to a reader who trusts the field such a signature is not acceptable.
 _WORDS = {Verdict.PARTIAL: "policy"}
+_DMARC_WORDS = {**_WORDS, Verdict.SOFTFAIL: "fail"}
 
 
 def results_field(authserv_id: str, findings: Sequence[Finding]) -> bytes:
@@ -45,7 +46,8 @@ def _quoted(value: str) -> str:
 
 
 def _method(name: str, finding: Finding, *properties: tuple[str, object]) -> str:
-    said = f"{name}={_WORDS.get(finding.verdict, finding.verdict.value)}"
+    words = _DMARC_WORDS if finding.check is Check.DMARC else _WORDS
+    said = f"{name}={words.get(finding.verdict, finding.verdict.value)}"
     reason = "" if finding.verdict is Verdict.PASS or not finding.detail else f" reason={_quoted(finding.detail)}"
     return said + reason + "".join(f" {key}={_quoted(str(value))}" for key, value in properties if value)
 
