@@ -11,13 +11,14 @@ venv=.venv
 
 say() { printf '%s\n' "$*" >&2; }
 
-# --- what must be on the machine: "probe=Debian package"; a probe is a command, lib:NAME or file:PATH -----------------
+# --- what must be on the machine: "probe=Debian package"; a probe is a command, lib:NAME or file:PATTERN -----------------
 needs=(gpg=gnupg lib:libmagic.so.1=libmagic1 lib:libarchive.so.13=libarchive13 openssl=openssl)
 case $kind in
 run) ;;
 test)
   needs+=(postfix=postfix dovecot=dovecot-core file:/usr/lib/dovecot/imap=dovecot-imapd file:/usr/lib/dovecot/lmtp=dovecot-lmtpd
-    swaks=swaks s-nail=s-nail pdfsig=poppler-utils strace=strace gpgv=gpgv)
+    file:/usr/lib/postgresql/*/bin/postgres=postgresql clamd=clamav-daemon swaks=swaks s-nail=s-nail pdfsig=poppler-utils
+    file:/usr/share/perl5/Mail/DKIM.pm=libmail-dkim-perl strace=strace gpgv=gpgv zip=zip setpriv=util-linux mkfs.ext4=e2fsprogs)
   ;;
 *) say "usage: tools/setup.sh run|test"; exit 64 ;;
 esac
@@ -25,7 +26,7 @@ esac
 present() {
   case $1 in
   lib:*) { ldconfig -p 2>/dev/null || true; } | grep -qF "${1#lib:} " ;;
-  file:*) [ -e "${1#file:}" ] ;;
+  file:*) compgen -G "${1#file:}" >/dev/null ;;
   *) command -v "$1" >/dev/null ;;
   esac
 }
