@@ -71,6 +71,7 @@ def build_resolver(settings: Settings) -> Resolver:
 def build_inspector(settings: Settings, resolver: Resolver | None = None) -> Inspector:
     """The inspection room by itself: for the daemon and for `explain`."""
     chosen = settings.inspection
+    resolver = resolver or build_resolver(settings)
     return Inspector(
         InspectionSettings(
             authserv_id=chosen.authserv_id,
@@ -81,8 +82,10 @@ def build_inspector(settings: Settings, resolver: Resolver | None = None) -> Ins
             dns_timeout=settings.dns.timeout.total_seconds(),
             pgp_home=chosen.pgp_home,
             trust_roots=chosen.trust_roots,
+            clamd=chosen.clamd,
         ),
-        txt=(resolver or build_resolver(settings)).txt,
+        txt=resolver.txt,
+        names=resolver,
     )
 
 
