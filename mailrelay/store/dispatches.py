@@ -11,6 +11,7 @@ from mailrelay.model.document import Urgency
 from mailrelay.model.envelope import Notify, Recipient
 from mailrelay.model.faults import NotAllowed
 from mailrelay.model.identity import MailId
+from mailrelay.store import messages
 from mailrelay.store.codec import dumps, loads, microseconds, moment, plain
 from mailrelay.store.transaction import Engine, Parameters, Row, Transaction, placeholders, require
 
@@ -28,11 +29,13 @@ EXISTING = "SELECT dispatch_id FROM dispatch WHERE mail_id = :mail_id AND recipi
 GET = f"SELECT {_COLUMNS} FROM dispatch WHERE dispatch_id = :dispatch_id"
 OF_MAIL = f"SELECT {_COLUMNS} FROM dispatch WHERE mail_id = :mail_id ORDER BY dispatch_id"
 
-# Urgent first, then by time; at most :per_destination at once to one destination, those under way included. Destination by
-# destination through the index, so that a claim costs what it takes and not what waits.
+# Urgent first, then by time; at most :per_destination mails at once to one destination, those under way included. A mail goes
+# with all its due recipients there: one transaction carries them, and one report tells of them. Destination by destination
+# through the index, so that a claim costs what it takes and not what waits.
 _CLAIM = """
 WITH RECURSIVE busy AS (
-    SELECT destination, count(*) AS n FROM dispatch WHERE state = 'sending' AND lease_until > :now GROUP BY destination
+    SELECT destination, count(DISTINCT mail_id) AS n FROM dispatch
+    WHERE state = 'sending' AND lease_until > :now GROUP BY destination
 ), waiting(destination) AS (
     SELECT min(destination) FROM dispatch WHERE state IN ('queued','deferred')
     UNION ALL
@@ -46,37 +49,41 @@ WITH RECURSIVE busy AS (
 ), due AS (
     {due}
     UNION ALL
-    SELECT dispatch_id, destination, urgency, next_attempt_at FROM dispatch
+    SELECT dispatch_id, mail_id, destination, urgency, next_attempt_at FROM dispatch
     WHERE state = 'sending' AND lease_until <= :now
+), mails AS (
+    SELECT mail_id, destination, max(urgency) AS urgency, min(next_attempt_at) AS since, min(dispatch_id) AS eldest
+    FROM due GROUP BY mail_id, destination
 ), placed AS (
-    SELECT due.*, coalesce(busy.n, 0) + row_number() OVER (
-        PARTITION BY due.destination ORDER BY due.urgency DESC, due.next_attempt_at, due.dispatch_id) AS place
-    FROM due LEFT JOIN busy ON busy.destination = due.destination
-), chosen AS (
-    SELECT dispatch_id FROM placed WHERE place <= :per_destination
-    ORDER BY urgency DESC, next_attempt_at, dispatch_id LIMIT :limit
-){lock}
+    SELECT mails.*, coalesce(busy.n, 0) + row_number() OVER (
+        PARTITION BY mails.destination ORDER BY mails.urgency DESC, mails.since, mails.eldest) AS place
+    FROM mails LEFT JOIN busy ON busy.destination = mails.destination
+), chosen AS MATERIALIZED (
+    SELECT mail_id, destination FROM placed WHERE place <= :per_destination
+    ORDER BY urgency DESC, since, eldest LIMIT :limit
+), taken AS MATERIALIZED (
+    SELECT dispatch_id FROM dispatch
+    WHERE mail_id IN (SELECT mail_id FROM chosen)
+      AND (mail_id, destination) IN (SELECT mail_id, destination FROM chosen)
+      AND (state IN ('queued','deferred') AND next_attempt_at <= :now OR state = 'sending' AND lease_until <= :now)
+    {lock}
+)
 UPDATE dispatch SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until
-WHERE dispatch_id IN (SELECT dispatch_id FROM {taken}) RETURNING """
+WHERE dispatch_id IN (SELECT dispatch_id FROM taken) RETURNING """
 _FIRST_DUE = """SELECT {columns} FROM dispatch w
     WHERE w.destination = room.destination AND w.urgency = room.urgency AND w.state IN ('queued','deferred')
       AND w.next_attempt_at <= :now ORDER BY w.next_attempt_at, w.dispatch_id LIMIT :per_destination"""
 CLAIM = {
     Engine.SQLITE: _CLAIM.format(
-        due=f"""SELECT d.dispatch_id, d.destination, d.urgency, d.next_attempt_at FROM room CROSS JOIN dispatch d
+        due=f"""SELECT d.dispatch_id, d.mail_id, d.destination, d.urgency, d.next_attempt_at FROM room CROSS JOIN dispatch d
     ON d.dispatch_id IN ({_FIRST_DUE.format(columns="w.dispatch_id")})""",
         lock="",
-        taken="chosen",
     )
     + _COLUMNS,
     Engine.POSTGRESQL: _CLAIM.format(
         due=f"""SELECT f.* FROM room CROSS JOIN LATERAL (
-    {_FIRST_DUE.format(columns="w.dispatch_id, w.destination, w.urgency, w.next_attempt_at")}) f""",
-        # Whoever claims at the same moment passes by the rows that are taken here.
-        lock=""", locked AS MATERIALIZED (
-    SELECT dispatch_id FROM dispatch WHERE dispatch_id IN (SELECT dispatch_id FROM chosen) FOR UPDATE SKIP LOCKED
-)""",
-        taken="locked",
+    {_FIRST_DUE.format(columns="w.dispatch_id, w.mail_id, w.destination, w.urgency, w.next_attempt_at")}) f""",
+        lock="FOR UPDATE SKIP LOCKED",  # whoever claims at the same moment passes by the rows that are taken here
     )
     + _COLUMNS,
 }
@@ -98,30 +105,35 @@ ADD_ATTEMPT = (
     " VALUES (:dispatch_id, :at, :result, :status, :outcome)"
 )
 ATTEMPTS = "SELECT at, outcome FROM attempt WHERE dispatch_id = :dispatch_id ORDER BY attempt_id"
+# Who lets a mail go, or a failed one go again, starts its time: waiting for a person is no delay of delivery.
 RELEASE = (
-    "UPDATE dispatch SET state = 'queued', next_attempt_at = :now WHERE dispatch_id = :dispatch_id AND state = 'held'"
+    "UPDATE dispatch SET state = 'queued', next_attempt_at = :now, created_at = :now"
+    " WHERE dispatch_id = :dispatch_id AND state = 'held'"
 )
 WITHDRAW = (
     "UPDATE dispatch SET state = 'withdrawn', lease_until = NULL, detail = :detail"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','sending','deferred','held')"
 )
 RETRY = (
-    "UPDATE dispatch SET state = 'queued', next_attempt_at = :now"
+    "UPDATE dispatch SET state = 'queued', next_attempt_at = :now,"
+    " created_at = CASE WHEN state = 'failed' THEN :now ELSE created_at END"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','deferred','failed')"
 )
 RENEW_LEASE = "UPDATE dispatch SET lease_until = :until WHERE dispatch_id = :dispatch_id AND state = 'sending'"
 PUT_OFF = (
     "UPDATE dispatch SET next_attempt_at = :until"
-    " WHERE destination = :destination AND state IN ('queued','deferred') AND next_attempt_at < :until"
+    " WHERE destination = :destination AND urgency <= :urgency AND state IN ('queued','deferred')"
+    " AND next_attempt_at < :until"
 )
 HOLD = (
     "UPDATE dispatch SET state = 'held', lease_until = NULL, detail = :detail"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','sending','deferred')"
 )
 END_LEASES = "UPDATE dispatch SET lease_until = :now WHERE state = 'sending' AND lease_until > :now"
+MAIL = "SELECT mail_id FROM dispatch WHERE dispatch_id = :dispatch_id"
 STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
-NEXT_WAITING = "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred')"
-NEXT_EXPIRY = "SELECT min(lease_until) FROM dispatch WHERE state = 'sending'"
+NEXT_WAITING = "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at > :after"
+NEXT_EXPIRY = "SELECT min(lease_until) FROM dispatch WHERE state = 'sending' AND lease_until > :after"
 COUNTS = "SELECT state, count(*) FROM dispatch GROUP BY state"
 
 _URGENCIES = tuple(Urgency)
@@ -178,12 +190,13 @@ def _insert(tx: Transaction, dispatch: Dispatch) -> int:
 def claim(
     tx: Transaction, now: datetime, lease: timedelta, limit: int, *, per_destination: int
 ) -> tuple[Dispatch, ...]:
-    """Take up to `limit` due dispatches for sending, until `now` + `lease`; urgent first, then by time.
+    """Take what is due of up to `limit` mails for sending, until `now` + `lease`; urgent first, then by time.
 
-    Due are QUEUED and DEFERRED ones whose time has come, and SENDING ones whose lease ran out (their sender is gone, the
-    outcome unknown). Never more than `per_destination` are under way to one destination. An answer that is not empty may
-    leave more to claim.
+    Due are QUEUED and DEFERRED dispatches whose time has come, and SENDING ones whose lease ran out (their sender is gone,
+    the outcome unknown). A mail that goes to a destination takes all its due recipients there along. Never more than
+    `per_destination` mails are under way to one destination. An answer that is not empty may leave more to claim.
     """
+    tx.hold_key("claim")  # else two claims at one moment would not count each other's
     parameters = {
         "now": microseconds(now),
         "lease_until": microseconds(now + lease),
@@ -201,9 +214,13 @@ def renew_leases(tx: Transaction, dispatch_ids: Sequence[int], until: datetime) 
         tx.execute(RENEW_LEASE, {"dispatch_id": dispatch_id, "until": microseconds(until)})
 
 
-def put_off(tx: Transaction, destination: str, until: datetime) -> int:
-    """Let nothing that waits for a destination be tried before `until`; return how many that concerned."""
-    return tx.execute(PUT_OFF, {"destination": destination, "until": microseconds(until)})
+def put_off(tx: Transaction, destination: str, until: datetime, urgency: Urgency = Urgency.TIMED_FLASH) -> int:
+    """Let nothing that waits for a destination be tried before `until`; return how many that concerned.
+
+    What is more urgent than `urgency` keeps its own, denser tries.
+    """
+    parameters = {"destination": destination, "until": microseconds(until), "urgency": _URGENCIES.index(urgency)}
+    return tx.execute(PUT_OFF, parameters)
 
 
 def hold(tx: Transaction, dispatch_id: int, detail: str) -> None:
@@ -234,10 +251,10 @@ def settle(
     False: the dispatch was final already (another sender finished it, a person withdrew it) and stays; only a success
     overrides FAILED and WITHDRAWN.
     """
+    _hold_mail(tx, dispatch_id)
     sql = SETTLE[state in _SUCCESS]
     due = None if next_attempt_at is None else microseconds(next_attempt_at)
     shown = plain(outcome.text if detail is None else detail)
-    shown = outcome.text if detail is None else detail
     change = {"dispatch_id": dispatch_id, "state": state, "next_attempt_at": due, "detail": shown}
     moved = tx.execute(sql, change) == 1
     if not moved:
@@ -263,21 +280,30 @@ def retry(tx: Transaction, dispatch_id: int, now: datetime) -> None:
 
 
 def _move(tx: Transaction, sql: str, parameters: Parameters) -> None:
+    dispatch_id = parameters["dispatch_id"]
+    _hold_mail(tx, dispatch_id)
     if tx.execute(sql, parameters):
         return
-    dispatch_id = parameters["dispatch_id"]
     state = tx.value(STATE, {"dispatch_id": dispatch_id})
     require(state is not None, f"lượt gửi {dispatch_id}")
     raise NotAllowed(f"Lượt gửi {dispatch_id} đang là {state}. (The state of the dispatch does not allow it.)")
 
 
+def _hold_mail(tx: Transaction, dispatch_id: int) -> None:
+    """Always the mail first, then its dispatches: who locks in one order never waits in a circle."""
+    if tx.locks and (mail_id := tx.value(MAIL, {"dispatch_id": dispatch_id})) is not None:
+        messages.hold(tx, mail_id)
+
+
 def get(tx: Transaction, dispatch_id: int) -> Dispatch | None:
+    _hold_mail(tx, dispatch_id)
     row = tx.row(GET, {"dispatch_id": dispatch_id})
     return None if row is None else _dispatch(row)
 
 
 def of_mail(tx: Transaction, mail_id: MailId) -> tuple[Dispatch, ...]:
     """The dispatches of one mail, in the order of insertion."""
+    messages.hold(tx, mail_id)
     return tuple(_dispatch(row) for row in tx.rows(OF_MAIL, {"mail_id": mail_id}))
 
 
@@ -310,9 +336,13 @@ def listing(
     return tuple(_dispatch(row) for row in tx.rows(sql, parameters))
 
 
-def next_due(tx: Transaction) -> datetime | None:
-    """When a claim may find something again: the next attempt or the end of a lease, whichever comes first."""
-    moments = [found for sql in (NEXT_WAITING, NEXT_EXPIRY) if (found := tx.value(sql)) is not None]
+def next_due(tx: Transaction, after: datetime | None = None) -> datetime | None:
+    """When a claim may find something again: the next attempt or the end of a lease, whichever comes first.
+
+    With `after` (the moment of a claim that found nothing) what was due then does not count: it waits for its destination.
+    """
+    parameters = {"after": -1 if after is None else microseconds(after)}
+    moments = [found for sql in (NEXT_WAITING, NEXT_EXPIRY) if (found := tx.value(sql, parameters)) is not None]
     return moment(min(moments)) if moments else None
 
 

@@ -18,6 +18,7 @@ from mailrelay.store.transaction import Transaction
 
 T = TypeVar("T")
 _SQLITE = "sqlite:///"
+_POSTGRESQL = ("postgresql://", "postgres://")
 
 
 class Backend(Protocol):
@@ -61,26 +62,32 @@ class Store:
 
 
 async def open_store(url: str, *, fsync: Fsync = os.fsync) -> Store:
-    """Open `sqlite:///PATH`, bring its schema up to date and verify its settings. Raises StoreFault.
+    """Open `sqlite:///PATH` or `postgresql://…`, bring its schema up to date and verify its settings. Raises StoreFault.
 
     Call it before anything forks, and for a file only under the lock of its folder.
     """
-    path = _path(url)
-    await asyncio.to_thread(migration.prepare_sqlite, path)
-    return Store(await asyncio.to_thread(SqliteBackend, path, fsync))
+    return Store(await asyncio.to_thread(_open, url, fsync))
 
 
 async def open_reader(url: str) -> Store:
     """Open a store for reading beside the process that owns it. Raises StoreFault when it is not there or not up to date."""
-    path = _path(url)
-    await asyncio.to_thread(migration.check_sqlite, path)
-    return Store(SqliteBackend(path, None))
+    return Store(await asyncio.to_thread(_open, url, None))
 
 
-def _path(url: str) -> Path:
-    if not url.startswith(_SQLITE) or url == _SQLITE:
-        raise StoreFault("Địa chỉ kho phải là sqlite:///ĐƯỜNG-DẪN. (The store's address must be sqlite:///PATH.)")
-    return Path(url.removeprefix(_SQLITE))
+def _open(url: str, fsync: Fsync | None) -> Backend:
+    if url.startswith(_SQLITE) and url != _SQLITE:
+        path = Path(url.removeprefix(_SQLITE))
+        (migration.check_sqlite if fsync is None else migration.prepare_sqlite)(path)
+        return SqliteBackend(path, fsync)
+    if url.startswith(_POSTGRESQL):
+        # Imported here: the embedded store needs no client library.
+        from mailrelay.store.postgresql import PostgresqlBackend
+
+        (migration.check_postgresql if fsync is None else migration.prepare_postgresql)(url)
+        return PostgresqlBackend(url, fsync)
+    raise StoreFault(
+        "Địa chỉ kho phải là sqlite:///ĐƯỜNG-DẪN hoặc postgresql://… (The store's address must have one of these forms.)"
+    )
 
 
 class DataLock:

@@ -120,23 +120,23 @@ def insert(tx: Transaction, entry: RegisterEntry, document_key: str | None, *, a
 
 def find(tx: Transaction, agency: AgencyId, book: Book, document_key: str) -> RegisterEntry | None:
     """The entry of a paper that is in the book already."""
-    row = tx.row(FIND, {"agency": agency, "book": book, "document_key": document_key})
-    return None if row is None else _entry(row)
+    rows = tx.hold(FIND, {"agency": agency, "book": book, "document_key": document_key})
+    return _entry(rows[0]) if rows else None
 
 
 def get(tx: Transaction, entry_id: int) -> RegisterEntry | None:
-    row = tx.row(GET, {"entry_id": entry_id})
-    return None if row is None else _entry(row)
+    rows = tx.hold(GET, {"entry_id": entry_id})
+    return _entry(rows[0]) if rows else None
 
 
 def add_arrival(tx: Transaction, entry_id: int, mail_id: MailId, recipients: Sequence[str], at: datetime) -> None:
     """Note that a mail brought the paper of an entry. The same mail again only adds the recipients that are new."""
     arrival = {"entry_id": entry_id, "mail_id": mail_id}
-    present = tx.value(ARRIVAL, arrival)
-    if present is None:
+    present = tx.hold(ARRIVAL, arrival)
+    if not present:
         _add_arrival(tx, entry_id, mail_id, recipients, at)
         return
-    before: tuple[str, ...] = loads(_RECIPIENTS, present)
+    before: tuple[str, ...] = loads(_RECIPIENTS, present[0][0])
     if wider := tuple(address for address in recipients if address not in before):
         tx.execute(WIDEN_ARRIVAL, arrival | {"recipients": dumps(before + wider, _RECIPIENTS)})
 
@@ -148,7 +148,7 @@ def _add_arrival(tx: Transaction, entry_id: int, mail_id: MailId, recipients: Se
 
 def of_mail(tx: Transaction, mail_id: MailId) -> tuple[RegisterEntry, ...]:
     """The entries whose paper a mail brought, first or again."""
-    return tuple(_entry(row) for row in tx.rows(OF_MAIL, {"mail_id": mail_id}))
+    return tuple(_entry(row) for row in tx.hold(OF_MAIL, {"mail_id": mail_id}))
 
 
 def set_status(
@@ -170,9 +170,9 @@ def set_status(
     Raises NotFound, and NotAllowed when the entry has another number already.
     """
     key = {"entry_id": entry_id}
-    row = tx.row(SEQ, key)
-    require(row is not None, f"mục {entry_id}")
-    present = row[0] if row else None
+    rows = tx.hold(SEQ, key)
+    require(len(rows), f"mục {entry_id}")
+    present = rows[0][0]
     if seq is not None and present not in (None, seq):
         raise NotAllowed(f"Mục {entry_id} đã có số {present}. (The entry has its number already.)")
     tx.execute(SET_STATUS, {**key, "status": status})

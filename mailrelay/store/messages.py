@@ -32,6 +32,7 @@ UPDATE = (
     " warnings = :warnings, decision = :decision, rendering = :rendering WHERE mail_id = :mail_id"
 )
 SET_STATE = "UPDATE message SET state = :state WHERE mail_id = :mail_id"
+HOLD = "SELECT mail_id FROM message WHERE mail_id = :mail_id"
 GET = f"SELECT {_COLUMNS} FROM message WHERE mail_id = :mail_id"
 BY_MESSAGE_ID = "SELECT mail_id FROM message WHERE message_id = :message_id AND message_id <> '' ORDER BY mail_id"
 BY_DIGEST = "SELECT mail_id FROM message WHERE digest = :digest ORDER BY mail_id"
@@ -109,8 +110,14 @@ def set_state(tx: Transaction, mail_id: MailId, state: MessageState) -> None:
 
 
 def get(tx: Transaction, mail_id: MailId) -> MailRecord | None:
-    row = tx.row(GET, {"mail_id": mail_id})
-    return None if row is None else _record(row)
+    rows = tx.hold(GET, {"mail_id": mail_id})
+    return _record(rows[0]) if rows else None
+
+
+def hold(tx: Transaction, mail_id: MailId) -> None:
+    """Let nobody else act on this mail until the transaction ends: its dispatches decide together what becomes of it."""
+    if tx.locks:
+        tx.hold(HOLD, {"mail_id": mail_id})
 
 
 def find(tx: Transaction, *, message_id: str | None = None, sha256: str | None = None) -> tuple[MailId, ...]:
@@ -140,5 +147,7 @@ def known(tx: Transaction, mail_ids: Sequence[MailId]) -> set[MailId]:
 
 def repeats(tx: Transaction, repeat_key: str, since: datetime) -> dict[str, MailId]:
     """For a re-sent mail: recipient (lower case) -> the first mail with that key since then whose dispatch lives or arrived."""
+    if repeat_key:
+        tx.hold_key("repeat", repeat_key)  # the same mail may come in twice at one moment
     rows = tx.rows(REPEATS, {"repeat_key": repeat_key, "since": microseconds(since)})
     return {str(recipient).lower(): MailId(mail_id) for recipient, mail_id in rows}

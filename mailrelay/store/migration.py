@@ -6,7 +6,7 @@ import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mailrelay.model.faults import StoreFault
 from mailrelay.store import durable, sqlite
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK = 0x6D61696C72656C61  # "mailrela": held on PostgreSQL while the schema is looked at
 
 
 def prepare_sqlite(path: Path) -> None:
@@ -51,6 +52,10 @@ def check_sqlite(path: Path) -> None:
         revision = _revision(connection)
     finally:
         connection.close()
+    _require_head(revision)
+
+
+def _require_head(revision: str | None) -> None:
     if revision != HEAD:
         raise StoreFault(
             f"Kho có phiên bản {revision or '–'}, chương trình này đọc {HEAD}: hãy khởi động dịch vụ một lần."
@@ -80,6 +85,47 @@ def _upgrade_sqlite(path: Path) -> None:
         upgrade(connection)
         if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
             raise StoreFault("Nâng cấp kho sẽ để lại dòng mồ côi. (The upgrade would leave rows that point nowhere.)")
+
+
+def prepare_postgresql(url: str) -> None:
+    """Make or upgrade the schema, then the triggers; of several nodes that start at once, one does it. Raises StoreFault."""
+    import psycopg
+    import sqlalchemy
+
+    from mailrelay.store import postgresql
+
+    def connect() -> postgresql.Connection:
+        connection = postgresql.connect(url)
+        connection.autocommit = False
+        return connection
+
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect, poolclass=sqlalchemy.pool.NullPool)
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            own = connection.connection.driver_connection
+            assert isinstance(own, psycopg.Connection)
+            if _revision_postgresql(own) != HEAD:
+                log.info("store-upgrade", revision=HEAD)
+                upgrade(connection)
+            assert_triggers(postgresql.PostgresqlTransaction(own, writing=True))
+    except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError) as error:
+        raise StoreFault(f"Không chuẩn bị được kho: {error}. (The store cannot be prepared.)") from error
+
+
+def check_postgresql(url: str) -> None:
+    """Raise StoreFault unless the database holds the revision that this version reads."""
+    from mailrelay.store import postgresql
+
+    with postgresql.connect(url) as connection:
+        _require_head(_revision_postgresql(connection))
+
+
+def _revision_postgresql(connection: Any) -> str | None:
+    if connection.execute("SELECT to_regclass('alembic_version')").fetchone()[0] is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
 
 
 def configuration() -> Config:

@@ -24,8 +24,8 @@ RECORD = (
 
 def cursor(tx: Transaction, account: str, folder: str) -> tuple[int, int] | None:
     """(uidvalidity, last_uid) up to which a folder was read; None before the first time."""
-    row = tx.row(CURSOR, {"account": account, "folder": folder})
-    return None if row is None else (row[0], row[1])
+    rows = tx.hold(CURSOR, {"account": account, "folder": folder})
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def set_cursor(tx: Transaction, account: str, folder: str, uidvalidity: int, last_uid: int) -> None:
@@ -35,9 +35,9 @@ def set_cursor(tx: Transaction, account: str, folder: str, uidvalidity: int, las
 
 def outcome(tx: Transaction, account: str, folder: str, uidvalidity: int, uid: int) -> str | None:
     """What became of one message of a folder; None when it was not dealt with yet."""
-    found: str | None = tx.value(
-        OUTCOME, {"account": account, "folder": folder, "uidvalidity": uidvalidity, "uid": uid}
-    )
+    key = {"account": account, "folder": folder, "uidvalidity": uidvalidity, "uid": uid}
+    tx.hold_key("poll", *map(str, key.values()))
+    found: str | None = tx.value(OUTCOME, key)
     return found
 
 

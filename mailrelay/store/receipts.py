@@ -75,11 +75,11 @@ def of_mail(tx: Transaction, mail_id: MailId) -> tuple[Receipt, ...]:
 
 
 def get(tx: Transaction, receipt_id: int) -> Receipt | None:
-    row = tx.row(GET, {"receipt_id": receipt_id})
-    return None if row is None else _receipt(row)
+    rows = tx.hold(GET, {"receipt_id": receipt_id})
+    return _receipt(rows[0]) if rows else None
 
 
 def by_notice(tx: Transaction, notice_id: MailId) -> Receipt | None:
     """The receipt that a mail of ours carries."""
-    row = tx.row(BY_NOTICE, {"notice_id": notice_id})
-    return None if row is None else _receipt(row)
+    rows = tx.hold(BY_NOTICE, {"notice_id": notice_id})
+    return _receipt(rows[0]) if rows else None

@@ -13,8 +13,8 @@ from typing import Any
 
 from mailrelay.model.faults import StoreFault, StoreUnhealthy
 from mailrelay.store import durable
-from mailrelay.store.transaction import SqliteTransaction, Transaction
-from mailrelay.store.writer import Closure, Job, Writer, as_answer
+from mailrelay.store.transaction import SqliteTransaction, Transaction, as_answer
+from mailrelay.store.writer import Closure, Job, Writer
 
 LARGE = 256 * 1024  # bytes: larger files are synced in their own thread, so that small mail does not wait for them
 READERS = 3
@@ -115,7 +115,7 @@ class SqliteBackend:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
         except (sqlite3.Error, StopIteration) as error:
-            raise as_answer(error) from error
+            raise as_answer(error, sqlite3.Error) from error
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._reader, "connection", None)

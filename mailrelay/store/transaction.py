@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from mailrelay.model.faults import NotFound
+from mailrelay.model.faults import NotFound, StoreFault
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
@@ -21,9 +21,10 @@ class Engine(StrEnum):
 
 
 class Transaction(ABC):
-    """One open transaction. Valid only inside its closure, which may run again after a serialization failure."""
+    """One open transaction. Valid only inside its closure, which may run again when it met another one."""
 
     engine: Engine
+    locks = False  # whether hold and hold_key have anything to do: others may be writing
 
     @abstractmethod
     def execute(self, sql: str, parameters: Parameters = _NOTHING) -> int:
@@ -32,6 +33,14 @@ class Transaction(ABC):
     @abstractmethod
     def rows(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
         """Run a statement and return all its rows."""
+
+    @abstractmethod
+    def hold(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
+        """Run a SELECT on one table whose rows nobody else may change until this transaction ends, if it may write."""
+
+    @abstractmethod
+    def hold_key(self, *key: str) -> None:
+        """Let nobody else hold the same key until this transaction ends, if it may write: for rows that are not there yet."""
 
     def row(self, sql: str, parameters: Parameters = _NOTHING) -> Row | None:
         """The first row, or None."""
@@ -45,7 +54,7 @@ class Transaction(ABC):
 
 
 class SqliteTransaction(Transaction):
-    """`:name` is SQLite's own form, so statements go down as they are."""
+    """`:name` is SQLite's own form, so statements go down as they are. A writer is alone: nothing has to be held."""
 
     __slots__ = ("_connection",)
     engine = Engine.SQLITE
@@ -58,6 +67,11 @@ class SqliteTransaction(Transaction):
 
     def rows(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
         return self._connection.execute(sql, parameters).fetchall()
+
+    hold = rows
+
+    def hold_key(self, *key: str) -> None:
+        return None
 
 
 def placeholders(name: str, values: Sequence[Any]) -> tuple[str, dict[str, Any]]:
@@ -77,3 +91,15 @@ def contains(text: str) -> str:
     for letter in "!%_":
         text = text.replace(letter, "!" + letter)
     return f"%{text}%"
+
+
+def as_answer(error: BaseException, engines: type[Exception]) -> Exception:
+    """What the caller of a closure gets: errors of the engine (`engines`) as StoreFault, others as they were raised."""
+    if isinstance(error, engines):
+        answer: Exception = StoreFault(f"the store refused: {error}")
+    elif isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    else:  # a future takes neither StopIteration nor what would end the loop
+        answer = StoreFault(f"a closure was ended by {type(error).__name__}")
+    answer.__cause__ = error
+    return answer

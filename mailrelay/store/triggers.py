@@ -26,20 +26,46 @@ _RULES: dict[str, tuple[str, str, str, str]] = {
 }
 
 
-def _sqlite(name: str) -> str:
-    table, event, condition, sentence = _RULES[name]
-    when = f" WHEN {condition}" if condition else ""
-    return f"CREATE TRIGGER {name} BEFORE {event} ON {table}{when} BEGIN SELECT RAISE(ABORT, '{sentence}'); END"
+_NEVER_EMPTIED = tuple(sorted({rule[0] for rule in _RULES.values()}))
+_TYPES = {"UPDATE": 19, "DELETE": 11, "TRUNCATE": 34}  # pg_trigger.tgtype: BEFORE, and FOR EACH ROW but for TRUNCATE
 
 
 def assert_triggers(tx: Transaction) -> None:
     """Make every trigger that is missing or differs from ours, in the given transaction."""
-    if tx.engine is not Engine.SQLITE:
-        raise NotImplementedError
+    (_assert_postgresql if tx.engine is Engine.POSTGRESQL else _assert_sqlite)(tx)
+
+
+def _assert_sqlite(tx: Transaction) -> None:
     present: dict[str, str] = dict(tx.rows("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
-    for name in _RULES:
-        wanted = _sqlite(name)
-        if present.get(name) == wanted:
+    for name, (table, event, condition, sentence) in _RULES.items():
+        when = f" WHEN {condition}" if condition else ""
+        wanted = f"CREATE TRIGGER {name} BEFORE {event} ON {table}{when} BEGIN SELECT RAISE(ABORT, '{sentence}'); END"
+        if present.get(name) != wanted:
+            tx.execute(f"DROP TRIGGER IF EXISTS {name}")
+            tx.execute(wanted)
+
+
+def _assert_postgresql(tx: Transaction) -> None:
+    """One function for each trigger, which holds its condition: so the catalogue shows all that could differ."""
+    truncations = {
+        f"{table}_no_truncate": (table, "TRUNCATE", "", f"{table} is never emptied") for table in _NEVER_EMPTIED
+    }
+    present = {
+        name: (table, kind, enabled, source)
+        for name, table, kind, enabled, source in tx.rows(
+            "SELECT t.tgname, t.tgrelid::regclass::text, t.tgtype, t.tgenabled::text, p.prosrc"
+            " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal AND t.tgqual IS NULL"
+        )
+    }
+    for name, (table, event, condition, sentence) in (_RULES | truncations).items():
+        body = f"RAISE EXCEPTION '{sentence}' USING ERRCODE = 'integrity_constraint_violation';"
+        if condition:
+            body = f"IF {condition} THEN {body} END IF; RETURN NEW;"
+        body = f"BEGIN {body} END"
+        if present.get(name) == (table, _TYPES[event], "O", body):
             continue
-        tx.execute(f"DROP TRIGGER IF EXISTS {name}")
-        tx.execute(wanted)
+        each = "STATEMENT" if event == "TRUNCATE" else "ROW"
+        place = f"BEFORE {event} ON {table} FOR EACH {each}"
+        tx.execute(f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
+        tx.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+        tx.execute(f"CREATE TRIGGER {name} {place} EXECUTE FUNCTION {name}()")

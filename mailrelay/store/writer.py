@@ -18,7 +18,7 @@ from typing import Any
 from mailrelay.failpoint import failpoint
 from mailrelay.model.faults import StoreFault, StoreUnhealthy
 from mailrelay.store import durable
-from mailrelay.store.transaction import SqliteTransaction, Transaction
+from mailrelay.store.transaction import SqliteTransaction, Transaction, as_answer
 from mailrelay.telemetry import count, log
 
 BATCH = 128
@@ -213,20 +213,8 @@ def _perform(connection: sqlite3.Connection, transaction: Transaction, job: Job)
         if not connection.in_transaction:
             raise StoreUnhealthy(f"the engine rolled the whole transaction back: {error}") from error
         connection.execute("ROLLBACK TO closure")
-        job.error = as_answer(error)
+        job.error = as_answer(error, sqlite3.Error)
     connection.execute("RELEASE closure")
-
-
-def as_answer(error: BaseException) -> Exception:
-    """What the caller of a closure gets: faults of the engine as StoreFault, everything else as it was raised."""
-    if isinstance(error, sqlite3.Error):
-        answer: Exception = StoreFault(f"the store refused: {error}")
-    elif isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return error
-    else:  # a future takes neither StopIteration nor what would end the loop
-        answer = StoreFault(f"a closure was ended by {type(error).__name__}")
-    answer.__cause__ = error
-    return answer
 
 
 def _primary_code(error: sqlite3.Error) -> int | None:

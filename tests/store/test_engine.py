@@ -51,28 +51,6 @@ async def test_a_refused_row_is_a_fault_of_the_store(store: Store) -> None:
     assert store.healthy
 
 
-async def test_no_update_is_lost_among_concurrent_read_modify_writes(store: Store) -> None:
-    await store.write(lambda tx: tx.execute("INSERT INTO poll_cursor VALUES ('a', 'INBOX', 1, 0)"))
-
-    def count_up(tx: Transaction) -> None:
-        before = tx.value("SELECT last_uid FROM poll_cursor WHERE account = 'a'")
-        tx.execute("UPDATE poll_cursor SET last_uid = :after WHERE account = 'a'", {"after": before + 1})
-
-    await asyncio.gather(*(store.write(count_up) for _ in range(30)))
-    assert await store.read(lambda tx: tx.value("SELECT last_uid FROM poll_cursor")) == 30
-
-
-async def test_check_then_insert_is_safe_between_concurrent_closures(store: Store) -> None:
-    def once(tx: Transaction) -> bool:
-        if log.search(tx, text="only once"):
-            return False
-        log.append(tx, event(actor="only once"))
-        return True
-
-    done = await asyncio.gather(*(store.write(once) for _ in range(12)))
-    assert sorted(done) == [False] * 11 + [True]
-
-
 async def test_numbers_have_no_gap_and_no_twin_under_concurrency(store: Store) -> None:
     numbers = await asyncio.gather(
         *(store.write(lambda tx: entries.next_seq(tx, FINANCE, Book.OUTGOING, 2026)) for _ in range(40))
@@ -101,6 +79,30 @@ async def test_a_read_sees_one_snapshot(store: Store) -> None:
     await store.write(lambda tx: log.append(tx, event()))
     go_on.set()
     assert await reading == (0, 0)
+
+
+async def test_a_closure_that_waits_in_the_queue_runs_though_its_caller_was_cancelled(store: Store) -> None:
+    go_on = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold(tx: Transaction) -> None:
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
+
+    busy = [asyncio.create_task(store.write(hold)) for _ in range(8)]
+    await asyncio.sleep(0.05)
+    writing = asyncio.create_task(store.write(lambda tx: log.append(tx, event())))
+    await asyncio.sleep(0)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    go_on.set()
+    await asyncio.gather(*busy)
+    await store.write(lambda tx: None)
+    for _ in range(100):
+        if await store.read(lambda tx: log.search(tx)):
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("the closure never ran")
 
 
 async def test_a_caller_that_is_cancelled_does_not_stop_the_commit(store: Store) -> None:
