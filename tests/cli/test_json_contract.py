@@ -49,6 +49,16 @@ def test_demo(demo: Any) -> None:
     }
 
 
+def test_the_ministrys_letter_is_proved_by_dkim_and_the_plan_by_two_signatures(demo: Any) -> None:
+    def findings(mail: Any) -> set[tuple[str, str, str]]:
+        return {(f["check"], f["verdict"], f["detail"]) for f in mail["findings"]}
+
+    ministry = next(mail for mail in demo["mails"] if mail["envelope"]["from"].endswith("@mic.example"))
+    assert {("dkim", "pass", "good"), ("dmarc", "pass", "good")} <= findings(ministry)
+    assert ministry["document"]["code"] == {"number": "1777", "notation": "BTTTT-ƯDCNTT"}
+    assert ("pdf", "pass", "both") in findings(demo["mails"][0])
+
+
 def test_trace_by_id_message_id_and_digest(demo: Any) -> None:
     for mail in demo["mails"]:
         assert problems("trace", mail) == []

@@ -42,7 +42,7 @@ class NameServer(asyncio.DatagramProtocol):
         reply = dns.message.make_response(question)
         reply.flags |= dns.flags.AA | dns.flags.RA
         asked = question.question[0] if question.question else None
-        text = self._texts.get(asked.name.to_text().lower()) if asked else None
+        text = self._texts.get(asked.name.to_text().lower()) if asked is not None else None
         if asked is not None and text is not None and asked.rdtype == dns.rdatatype.TXT:
             pieces = " ".join(f'"{text[at : at + 250]}"' for at in range(0, len(text), 250))
             reply.answer.append(dns.rrset.from_text(asked.name, 60, dns.rdataclass.IN, dns.rdatatype.TXT, pieces))

@@ -6,9 +6,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, make_msgid
+from email.encoders import encode_base64
+from email.header import Header
+from email.mime.base import MIMEBase
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
+from email.utils import format_datetime, formataddr, make_msgid, parseaddr
 
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
@@ -76,23 +80,35 @@ def mail(
     fields: Sequence[tuple[str, str]] = (),
 ) -> tuple[str, bytes]:
     """A mail as an ordinary client writes it; returns its Message-ID and its bytes with CRLF."""
-    message = EmailMessage(policy=SMTP)
-    message["From"] = sender
+    text = MIMEText(body, "plain", "utf-8")
+    message: MIMEMultipart | MIMEText = text
+    if files:
+        message = MIMEMultipart("mixed")
+        message.attach(text)
+        for file in files:
+            message.attach(_attached(file))
+    name, address = parseaddr(sender)
+    message_id = make_msgid(domain=address.rpartition("@")[2])
+    message["From"] = formataddr((name, address))
     message["To"] = to
-    message["Subject"] = subject
+    message["Subject"] = Header(subject, "utf-8").encode()
     message["Date"] = format_datetime(now.astimezone(VIETNAM))
-    message_id = make_msgid(domain=sender.rpartition("@")[2].strip(">"))
     message["Message-ID"] = message_id
     if in_reply_to:
         message["In-Reply-To"] = in_reply_to
         message["References"] = in_reply_to
-    for name, value in fields:
-        message[name] = value
-    message.set_content(body, cte="quoted-printable")
-    for file in files:
-        maintype, _, subtype = file.mime.partition("/")
-        message.add_attachment(file.data, maintype=maintype, subtype=subtype, filename=file.name)
-    return message_id, message.as_bytes()
+    for field, value in fields:
+        message[field] = value
+    return message_id, message.as_bytes(policy=compat32.clone(linesep="\r\n"))
+
+
+def _attached(file: File) -> MIMEBase:
+    maintype, _, subtype = file.mime.partition("/")
+    part = MIMEBase(maintype, subtype)
+    part.set_payload(file.data)
+    encode_base64(part)
+    part.add_header("Content-Disposition", "attachment", filename=("utf-8", "", file.name))
+    return part
 
 
 def _escape(text: str) -> str:
