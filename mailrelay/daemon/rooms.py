@@ -24,6 +24,7 @@ from mailrelay.intake.smtp.door import Listener, SmtpDoor
 from mailrelay.intake.smtp.limits import Limits
 from mailrelay.intake.smtp.password_servers import DovecotPasswords, ImapPasswords
 from mailrelay.intake.smtp.replies import Wording
+from mailrelay.intake.smtp.tls import server_context
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.envelope import Door
@@ -202,16 +203,14 @@ def _limits(settings: Settings) -> Limits:
         command_time=given.command_time,
         data_time=given.data_time,
         minimum_rate=given.minimum_rate,
+        line_length=given.line_length,
     )
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls.certificate is None or settings.tls.key is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.tls.certificate, settings.tls.key)
-    return context
+    return server_context(settings.tls.certificate, settings.tls.key)
 
 
 def _delivery(settings: Settings) -> DeliverySettings:
