@@ -39,10 +39,10 @@ class Relay:
         with self._settings.open("a", encoding="utf-8") as file:
             file.write(text)
 
-    def start(self, failpoint: str = "", limit: float = 30.0) -> None:
+    def start(self, failpoint: str = "", limit: float = 30.0, *, env: Mapping[str, str] | None = None) -> None:
         self._listeners.unlink(missing_ok=True)
         command = [*COMMAND, "serve", "--config", str(self.folder)]
-        self._child = Child(command, self.log, env={"MAILRELAY_FAILPOINT": failpoint})
+        self._child = Child(command, self.log, env={"MAILRELAY_FAILPOINT": failpoint, **(env or {})})
 
         def ready() -> bool:
             if self.child.returncode is not None:

@@ -1,0 +1,103 @@
+"""Crash after crash under load, with the evidence looked at after each one."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.crash.clients import Clients
+from tests.crash.office import Office
+from tests.servers.process import wait_until
+
+Crash = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Report:
+    """The figures of a campaign. `faults` are sentences; each says after which crash it was found."""
+
+    crashes: int = 0
+    acknowledged: int = 0
+    refused: int = 0
+    polled: int = 0
+    relayed: int = 0
+    doubled: int = 0
+    seconds: float = 0.0
+    fewest: int = 0  # answers between two crashes
+    faults: list[str] = field(default_factory=list)
+
+
+def run(
+    office: Office,
+    crash: Crash,
+    *,
+    crashes: int,
+    mails: int,
+    dice: random.Random,
+    clients: int = 4,
+    polled: bool = False,
+    most_seconds: float = 600.0,
+) -> Report:
+    """Crash the service `crashes` times, each time when at least `mails` more were answered, at a random moment after that.
+
+    Stops at the first fault. Otherwise the service is started once more, comes to rest, and is judged as a whole.
+    """
+    report = Report()
+    started = time.monotonic()
+    stop = threading.Event()
+    office.start()
+    if polled:
+        office.place_steadily(stop)
+    senders = office.clients(itertools.count(1), clients)
+    senders.start()
+    try:
+        gaps = []
+        for number in range(1, crashes + 1):
+            before = office.truth.answered
+            _wait_for_answers(office, senders, before + mails)
+            time.sleep(dice.uniform(0.0, 0.5))
+            crash()
+            gaps.append(office.truth.answered - before)
+            report.faults += [f"after crash {number}: {fault}" for fault in office.after_crash()]
+            if report.faults or time.monotonic() - started > most_seconds:
+                break
+            office.start()
+        report.fewest = min(gaps, default=0)
+        report.crashes = len(gaps)
+        if not report.faults:
+            if office.relay.child.returncode is not None:
+                office.start()
+            stop.set()
+            senders.finish()
+            report.faults += office.finish()
+    finally:
+        stop.set()
+        senders.stop()
+    _count(office, report)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _wait_for_answers(office: Office, senders: Clients, goal: int) -> None:
+    def reached() -> bool:
+        if senders.faults:
+            raise senders.faults[0]
+        if office.relay.child.returncode is not None:
+            raise RuntimeError(f"the service ended by itself: {office.relay.child.output()[-3000:]}")
+        return office.truth.answered >= goal
+
+    wait_until(reached, f"{goal} answers", 120)
+
+
+def _count(office: Office, report: Report) -> None:
+    truth = office.truth
+    report.acknowledged = len(truth.acknowledged)
+    report.refused = len(truth.refused)
+    report.polled = len(truth.placed)
+    copies = office.evidence().relayed
+    report.relayed = len(copies)
+    report.doubled = len(copies) - len({(copy.mail_id, copy.recipient) for copy in copies})

@@ -1,0 +1,199 @@
+"""A whole office under load, made to be crashed: the service, its disk, the clients, a polled box and the next hop."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.crash.check import Check
+from tests.crash.clients import Clients
+from tests.crash.disk import Disk
+from tests.crash.evidence import (
+    Copy,
+    Evidence,
+    count_open,
+    count_polled,
+    read_arrivals,
+    read_blobs,
+    read_maildirs,
+    read_rows,
+)
+from tests.crash.mails import DOMAIN, compose
+from tests.crash.truth import NextHop, Truth
+from tests.servers.dovecot import Dovecot
+from tests.servers.process import LOOPBACK, wait_until
+from tests.servers.province import add_account, deliver_to
+from tests.servers.relay import Relay
+
+MUTANTS = Path(__file__).parent / "mutants"
+POLLED = "yenthuy"
+_POLLED_FROM = 1_000_000  # numbers of the mails that are put into the polled box
+
+# Tries come quickly, so that a crash test ends; nothing else differs from what an office is given.
+_SETTINGS = {
+    "delivery": {"schedule": '["1s"]', "per_destination": "8"},
+    "accept": {"deadline": '"50s"'},
+    "imap": {"poll_interval": '"1s"'},
+}
+
+
+class Office:
+    """`with Office(folder) as office:` builds it; `start` starts the service, `finish` brings it to rest and judges it.
+
+    With a `disk` the whole data folder lies on it. `mutant` names a promise that the service is made to break.
+    """
+
+    def __init__(
+        self, folder: Path, *, disk: bool = False, disk_size: int = 0, polled: bool = False, mutant: str = ""
+    ) -> None:
+        self.folder = folder
+        self.truth = Truth()
+        self.next_hop = NextHop()
+        self.crashes = 0
+        self.disk: Disk | None = None
+        self._wants_disk = disk
+        self._disk_size = disk_size
+        self._wants_polled = polled
+        self._mutant = mutant
+        self._check = Check()
+        self._known: dict[Path, Copy] = {}
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Office:
+        with ExitStack() as exits:
+            self.relay = Relay(self.folder)
+            exits.callback(self.next_hop.close)
+            self.next_hop.start()
+            routes = f'{{"bo.example" = "smtp://{LOOPBACK}:{self.next_hop.port}"}}'
+            _set(self.folder / "mailrelay.toml", {**_SETTINGS, "delivery": {**_SETTINGS["delivery"], "routes": routes}})
+            if self._wants_disk:
+                place = self.folder / "data"
+                self.disk = exits.enter_context(Disk(place, self._disk_size) if self._disk_size else Disk(place))
+            if self._wants_polled:
+                self._dovecot = exits.enter_context(Dovecot())
+                self._add_polled_box()
+            exits.callback(self.relay.close)
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def start(self, failpoint: str = "", limit: float = 60.0) -> None:
+        self.relay.start(failpoint, limit, env=self._environment())
+
+    def _environment(self) -> Mapping[str, str]:
+        if not self._mutant:
+            return {}
+        path = os.pathsep.join([str(MUTANTS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        return {"MAILRELAY_MUTANT": self._mutant, "PYTHONPATH": path}
+
+    def clients(self, numbers: Iterator[int], count: int = 4) -> Clients:
+        return Clients(self.relay, self.truth, numbers, count)
+
+    # ── crashes ──
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.crashes += 1
+        self.relay.kill()
+
+    def cut_power(self) -> None:
+        """The power goes while the service runs; afterwards the disk is mounted again and nothing runs."""
+        assert self.disk is not None
+        self.crashes += 1
+        self.disk.cut_power()
+        self.relay.kill()
+        self.disk.restore_power()
+
+    # ── looking ──
+
+    def after_crash(self) -> list[str]:
+        """What is wrong with what the crash left behind, before the service is started again."""
+        return self._check.after_crash(self.truth, self.evidence())
+
+    def finish(self, limit: float = 120.0) -> list[str]:
+        """Wait until the running service has nothing left to do; return all that is wrong."""
+        wait_until(self.is_at_rest, "the office to come to rest", limit)
+        self._known.clear()
+        found = self._check.at_end(self.truth, self.evidence())
+        if self._wants_polled:
+            found += self._unmarked()
+        return found
+
+    def evidence(self) -> Evidence:
+        rows = read_rows(self.data / "mailrelay.db")
+        sizes = {mail_id: row[4] for mail_id, row in rows.messages.items()}
+        root = self.data / "maildir"
+        return Evidence(
+            rows=rows,
+            blobs=read_blobs(self.data / "spool"),
+            delivered=read_maildirs(root, sizes, self._known),
+            relayed=read_arrivals(self.next_hop.arrivals, sizes),
+            half_written=sorted(root.glob("*/tmp/*")),
+        )
+
+    def is_at_rest(self) -> bool:
+        """Whether the running service has nothing left to do."""
+        store = self.data / "mailrelay.db"
+        return count_polled(store) >= len(self.truth.placed) and count_open(store) == 0
+
+    # ── the polled box ──
+
+    def _add_polled_box(self) -> None:
+        self._dovecot.maildir(POLLED)
+        address = f"{POLLED}@{DOMAIN}"
+        deliver_to(self.folder, address, "in-place")
+        account: dict[str, str | int] = {"name": "den", "host": LOOPBACK, "port": self._dovecot.port, "tls": "none"}
+        account |= {"user": POLLED, "purpose": "incoming", "owner": address}
+        add_account(self.folder, self._dovecot.password, **account)
+
+    def place(self, number: int) -> None:
+        """Put a mail into the polled box, as that box's own server would."""
+        mail = compose(_POLLED_FROM + 4 * number)  # papers only
+        self.truth.placed[mail.digest] = mail.number
+        self._dovecot.place(POLLED, mail.raw)
+
+    def place_steadily(self, stop: threading.Event, pause: float = 0.4) -> threading.Thread:
+        """Go on putting mails into the polled box, in a thread, until `stop` is set."""
+
+        def run() -> None:
+            for number in itertools.count():
+                if stop.wait(pause):
+                    return
+                self.place(number)
+
+        thread = threading.Thread(target=run, name="polled-box", daemon=True)
+        thread.start()
+        return thread
+
+    def _unmarked(self) -> list[str]:
+        marks: Callable[[], dict[int, frozenset[str]]] = lambda: self._dovecot.flags(POLLED)  # noqa: E731
+        wait_until(lambda: all("$Registered" in flags for flags in marks().values()), "marks in the polled box", 30)
+        return [
+            f"mail {uid} of the polled box was marked as read" for uid, flags in marks().items() if "\\Seen" in flags
+        ]
+
+
+def _set(file: Path, sections: Mapping[str, Mapping[str, str]]) -> None:
+    """Write values into a settings file that names every setting, in force or as a comment."""
+    text = file.read_text(encoding="utf-8")
+    for section, values in sections.items():
+        head, mark, body = text.partition(f"\n[{section}]\n")
+        assert mark, f"no section {section}"
+        for key, value in values.items():
+            body, changed = re.subn(
+                rf"^(?:# )?{key} = .*$", lambda _, k=key, v=value: f"{k} = {v}", body, count=1, flags=re.M
+            )
+            assert changed, f"no setting {section}.{key}"
+        text = head + mark + body
+    file.write_text(text, encoding="utf-8")
