@@ -16,7 +16,7 @@ from itertools import islice
 
 from mailrelay.intake.imap.batch import Batch
 from mailrelay.intake.imap.ledger import Ending, Ledger, Place
-from mailrelay.intake.imap.source import BATCH, REFUSED, REGISTERED, MailSource, Selected, SourceRefused
+from mailrelay.intake.imap.source import BATCH, REFUSED, REGISTERED, MailSource, Selected, SourceLost, SourceRefused
 from mailrelay.intake.imap.taking import House, Taking
 from mailrelay.model.agency import ImapAccount, Purpose
 from mailrelay.model.faults import Fault
@@ -100,7 +100,7 @@ class Poller:
                 except Exception as fault:
                     await self._recover(fault)
         finally:
-            self._answer(asyncio.CancelledError())
+            self._answer(SourceLost("the account was switched off"))
 
     async def poll(self) -> None:
         """Ask for one full pass, reconciliation included, and wait for its end. Raises the fault that ended it."""
@@ -180,9 +180,10 @@ class Poller:
             for batch in _batches([uid for uid in found if uid not in self._later]):
                 await self._take(source, place, batch)
                 place.last_uid = batch[-1]
-            place.last_uid = max(place.last_uid, *found) if closing and found else place.last_uid if closing else last
             if closing:
+                place.last_uid = max(place.last_uid, *found, 0)
                 return
+            place.last_uid = last
 
     async def _take_later(self, source: MailSource, place: Place) -> None:
         now = self._now()
@@ -212,7 +213,9 @@ class Poller:
         for uid, fault in result.faults:
             self._put_off(uid, fault)
         await self._mark(source, result.ended)
-        if result.stuck or len(self._later) > _MOST_LATER:
+        if result.ended:
+            self.state.last_success = self._now()  # a first pass may last for hours
+        if result.faults and (result.stuck or len(self._later) > _MOST_LATER):
             raise Stuck(f"mails cannot be taken: {_line(result.faults[-1][1])}")
 
     def _keep_later(self, place: Place) -> None:
@@ -235,9 +238,7 @@ class Poller:
         own = sorted(uid for uid, ending in ended.items() if ending is Ending.OWN)
         failed = sorted(uid for uid, ending in ended.items() if ending in (Ending.REFUSED, Ending.TOO_BIG))
         await self._show(source, done, REGISTERED, self._account.done_folder)
-        await self._show(
-            source, own, REGISTERED, ""
-        )  # our notices and deliveries stay where their owner looks for them
+        await self._show(source, own, REGISTERED, "")  # what we delivered stays where its owner looks for it
         await self._show(source, failed, REFUSED, self._account.failed_folder)
 
     async def _show(self, source: MailSource, uids: Sequence[int], keyword: str, folder: str) -> None:
@@ -287,11 +288,11 @@ class Poller:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
 
-    def _answer(self, fault: BaseException) -> None:
+    def _answer(self, fault: Exception) -> None:
         asked, self._asked = self._asked, []
         for waiting in asked:
             if not waiting.done():
-                waiting.cancel() if isinstance(fault, asyncio.CancelledError) else waiting.set_exception(fault)
+                waiting.set_exception(fault)
 
 
 def _batches(uids: Sequence[int]) -> list[tuple[int, ...]]:
