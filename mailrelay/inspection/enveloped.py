@@ -1,4 +1,4 @@
-"""OpenPGP told by the form of a mail: encrypted, or signed in a way that is not verified. Pure."""
+"""OpenPGP and S/MIME told by the form of a mail: encrypted, or signed in a way that is not verified. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def check(tree: Tree, reading: Reading) -> list[Finding]:
         found.append(note(Check.OPENPGP, Verdict.NEUTRAL, "encrypted", part=number))
     malformed = next((part for part in tree.top.walk() if _is_half_signed(part)), None)
     if malformed is not None:
-        found.append(note(Check.OPENPGP, Verdict.PERMERROR, "malformed-signature", part=malformed.number or "1"))
+        check = Check.SMIME if "pkcs7" in malformed.type.get("protocol").lower() else Check.OPENPGP
+        found.append(note(check, Verdict.PERMERROR, "malformed-signature", part=malformed.number or "1"))
     if "-----BEGIN PGP SIGNED MESSAGE-----" in text or "-----BEGIN PGP SIGNATURE-----" in text:
         found.append(note(Check.OPENPGP, Verdict.NEUTRAL, "not-inspectable", reason="inline"))
     return found
@@ -33,6 +34,5 @@ def _is_encrypted(part: Part) -> bool:
 
 
 def _is_half_signed(part: Part) -> bool:
-    """multipart/signed for OpenPGP that has not exactly its two parts."""
-    protocol = part.type.get("protocol").strip().lower()
-    return part.type.token == "multipart/signed" and protocol == "application/pgp-signature" and len(part.children) != 2
+    """multipart/signed that has not exactly its two parts."""
+    return part.type.token == "multipart/signed" and len(part.children) != 2

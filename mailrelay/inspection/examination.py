@@ -18,7 +18,7 @@ from mailrelay.inspection.authentication import dmarc, spf
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.exchange import content_from_json, findings_from_json
 from mailrelay.inspection.jobs import Job
-from mailrelay.inspection.keyrings import keyrings
+from mailrelay.inspection.keyrings import author_of, keyrings
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.inspection.slugs import note
 from mailrelay.inspection.workers import Worker, WorkerLost
@@ -30,6 +30,7 @@ from mailrelay.telemetry import log
 
 _MOST_QUESTIONS = 40
 _MOST_JOBS = 3000
+_HEAVY = frozenset(("pdf", "smime", "smime-opaque"))  # pyHanko is loaded in one worker only
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ class Examination:
         if self._budget <= 0:
             self._findings.append(note(job.check, Verdict.TEMPERROR, "time-limit", job.name, part=job.part))
             return
-        worker = self._heavy if job.kind == "pdf" else self._worker
+        worker = self._heavy if job.kind in _HEAVY else self._worker
         request = {
             "step": "look",
             "path": str(self._path),
@@ -213,7 +214,15 @@ class Examination:
         except (WorkerLost, _StepFailed, ValueError) as fault:
             self._lost(job.check, job.name, fault)
         else:
-            self._findings += seals.read(findings, self._directory) if job.kind == "pdf" else findings
+            self._findings += self._read_by_office(job, findings, content)
+
+    def _read_by_office(self, job: Job, findings: Sequence[Finding], content: Content) -> Sequence[Finding]:
+        """What signatures mean in this house: the worker knows certificates, the directory knows whose they are."""
+        if job.check is Check.PDF:
+            return seals.read(findings, self._directory)
+        if job.check is Check.SMIME:
+            return [seals.of_author(finding, author_of(content), self._directory) for finding in findings]
+        return findings
 
     def _context(self, job: Job, content: Content) -> dict[str, Any]:
         """What the check needs to know of the house."""

@@ -15,6 +15,8 @@ from mailrelay.model.finding import Check
 
 _KINDS = {
     "openpgp": Check.OPENPGP,
+    "smime": Check.SMIME,
+    "smime-opaque": Check.SMIME,
     "pdf": Check.PDF,
     "pdf-active": Check.PDF_ACTIVE,
     "archive": Check.ARCHIVE,
@@ -72,6 +74,9 @@ class Job:
     whole: bool = False
     signature_start: int = 0
     signature_end: int = 0
+    wrap_start: int = 0  # the opaque S/MIME block in the mail whose content the other offsets are in
+    wrap_end: int = 0
+    wrap_encoding: str = ""
 
     @property
     def check(self) -> Check:
@@ -91,30 +96,53 @@ class Job:
             raise ValueError("not a job") from None
 
     def blocks(self, source: Source) -> Iterator[bytes]:
-        """Yield the decoded file in blocks."""
+        """Yield the decoded file in blocks; `source` is the mail, or what `opened` made of it."""
         return decoded(source.steps(self.start, self.end), decoder(self.encoding))
 
 
 def of(tree: Tree, reading: Reading) -> list[Job]:
     """Return the jobs of one mail in the order of its parts."""
-    jobs = [_signed(part, whole=part is tree.top) for part in tree.top.walk() if _is_openpgp(part)]
+    jobs: list[Job] = []
+    for part in tree.top.walk():
+        kind = _signature_kind(part)
+        whole = part is tree.top or (part.wrapper is tree.top and part is tree.top.children[0])
+        if kind == "smime-opaque":
+            jobs.append(_placed(part, kind, "", whole=whole))
+        elif kind:
+            jobs.append(_signed(part, kind, whole=whole))
     for file in reading.files:
         jobs += [_file(kind, file) for kind in _kinds(file)]
     return jobs
 
 
-def _is_openpgp(part: Part) -> bool:
-    """multipart/signed by RFC 3156 with exactly the two parts it must have."""
+def _signature_kind(part: Part) -> str:
+    """multipart/signed by RFC 3156 or RFC 8551 with exactly the two parts it must have, or an opaque block."""
+    if part.type.token in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
+        return "smime-opaque"
     if part.type.token != "multipart/signed" or len(part.children) != 2:
-        return False
-    protocol = part.type.get("protocol").strip().lower()
-    return protocol == "application/pgp-signature" or part.children[1].type.token == "application/pgp-signature"
+        return ""
+    said = {part.type.get("protocol").strip().lower(), part.children[1].type.token}
+    if "application/pgp-signature" in said:
+        return "openpgp"
+    return "smime" if said & {"application/pkcs7-signature", "application/x-pkcs7-signature"} else ""
 
 
-def _signed(part: Part, *, whole: bool) -> Job:
+def _wrap(part: Part) -> dict[str, Any]:
+    """Where the opaque block around a part lies."""
+    outer = part.wrapper
+    return (
+        {"wrap_start": outer.body, "wrap_end": outer.end, "wrap_encoding": outer.encoding} if outer is not None else {}
+    )
+
+
+def _placed(part: Part, kind: str, name: str, *, whole: bool = False) -> Job:
+    return Job(kind, part.number or "1", name, part.body, part.end, part.encoding, whole=whole, **_wrap(part))
+
+
+def _signed(part: Part, kind: str, *, whole: bool) -> Job:
     content, block = part.children
     return Job(
-        kind="openpgp",
+        kind=kind,
         part=part.number or "1",
         name="",
         start=content.start,
@@ -123,6 +151,7 @@ def _signed(part: Part, *, whole: bool) -> Job:
         whole=whole,
         signature_start=block.body,
         signature_end=block.end,
+        **_wrap(part),
     )
 
 
@@ -138,6 +167,7 @@ def _file(kind: str, file: File) -> Job:
         attachment.type,
         attachment.declared,
         attachment.size,
+        **_wrap(part),
     )
 
 

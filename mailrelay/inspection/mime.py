@@ -7,7 +7,7 @@ what an inner one forgot to end.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mailrelay.inspection import parameters
@@ -15,10 +15,11 @@ from mailrelay.inspection.decoding import Decoder, decoded, decoder
 from mailrelay.inspection.fields import Block, split
 from mailrelay.inspection.limits import Limits
 from mailrelay.inspection.parameters import Parameters
-from mailrelay.inspection.source import Source
+from mailrelay.inspection.source import Memory, Source
 
 _TAIL = re.compile(rb"(--)?[ \t]*(?:\r?\n|\r?\Z)")
 _FIRST_LOOK = 4096
+_WRAPPED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
 _KNOWN_ENCODINGS = frozenset(
     ("", "7bit", "8bit", "binary", "base64", "quoted-printable", "x-uuencode", "uuencode", "x-uue")
 )
@@ -41,6 +42,8 @@ class Part:
     encoding: str
     children: list[Part] = field(default_factory=list)
     embedded: bool = False  # the top of a message/rfc822
+    source: Source | None = None  # where the offsets lie, when it is not the mail itself but a mail wrapped in it
+    wrapper: Part | None = None  # the opaque signature around it
 
     @property
     def is_multipart(self) -> bool:
@@ -55,7 +58,8 @@ class Part:
             stack.extend(reversed(part.children))
 
     def content(self, source: Source, by: Decoder | None = None) -> Iterator[bytes]:
-        """Yield the decoded content in blocks."""
+        """Yield the decoded content in blocks; `source` is the mail."""
+        source = self.source or source
         return decoded(source.steps(self.body, self.end), by or decoder(self.encoding))
 
 
@@ -70,14 +74,21 @@ class Tree:
     long_header: bool = False
 
 
-def walk(source: Source, limits: Limits, *, header_only: bool = False) -> Tree:
-    """Read the tree of a whole mail; with `header_only` the top header alone."""
-    return _Walker(source, limits).run(header_only)
+Unwrap = Callable[[bytes], bytes | None]
+
+
+def walk(source: Source, limits: Limits, unwrap: Unwrap | None = None, *, header_only: bool = False) -> Tree:
+    """Read the tree of a whole mail; with `header_only` the top header alone.
+
+    `unwrap` opens an opaque signature (application/pkcs7-mime): the mail in it becomes the child of its part.
+    """
+    return _Walker(source, limits, unwrap).run(header_only)
 
 
 class _Walker:
-    def __init__(self, source: Source, limits: Limits) -> None:
+    def __init__(self, source: Source, limits: Limits, unwrap: Unwrap | None) -> None:
         self._source = source
+        self._unwrap = unwrap
         self._limits = limits
         self._count = 0
         self._tree: Tree
@@ -88,7 +99,7 @@ class _Walker:
         self._note_header(top)
         if not header_only:
             self._descend(top, "", 0)
-        if not top.children:
+        if not top.is_multipart:
             top.number = "1"
         return self._tree
 
@@ -150,6 +161,31 @@ class _Walker:
             self._multipart(part, prefix, depth)
         elif part.type.token in ("message/rfc822", "message/global") and part.body < part.end:
             self._embedded(part, depth)
+        elif self._unwrap is not None and part.type.token in _WRAPPED and part.end - part.body <= 2 * self._limits.file:
+            self._wrapped(part, self._unwrap, depth)
+
+    def _wrapped(self, part: Part, unwrap: Unwrap, depth: int) -> None:
+        """Walk the mail inside an opaque signature; what is wrapped once more inside it stays a file."""
+        if depth >= self._limits.depth:
+            self._tree.too_deep = True
+            return
+        inside = unwrap(b"".join(part.content(self._source)))
+        if inside is None:
+            return
+        memory = Memory(inside)
+        walker = _Walker(memory, self._limits, None)
+        walker._count = self._count
+        tree = walker.run(header_only=False)
+        self._count = walker._count
+        self._tree.too_many |= tree.too_many
+        self._tree.too_deep |= tree.too_deep
+        number = part.number or "1"
+        for inner in tree.top.walk():
+            inner.source, inner.wrapper = memory, part
+            inner.number = f"{number}.{inner.number}" if inner.number else number
+        for reason, where in tree.malformed:
+            self._tree.malformed[(reason, f"{number}.{where}")] = None
+        part.children.append(tree.top)
 
     def _embedded(self, part: Part, depth: int) -> None:
         if depth >= self._limits.depth:

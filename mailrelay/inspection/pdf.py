@@ -24,8 +24,6 @@ from mailrelay.inspection.source import Source
 from mailrelay.model.finding import Check, Finding, Verdict
 
 _CLOCK_SLOP = timedelta(days=1)
-_WEAK = frozenset(("md2", "md5", "sha1"))
-_SHORT_KEY = {"rsa": 2048, "dsa": 2048, "ec": 224, "rsassa_pss": 2048}
 _VERDICTS = {
     "good": Verdict.PASS,
     "broken": Verdict.FAIL,
@@ -162,13 +160,9 @@ def _facts(status: PdfSignatureStatus, signature: EmbeddedPdfSignature) -> dict[
         "permitted": bool(status.docmdp_ok),
         "algorithm": f"{status.md_algorithm}/{certificate.public_key.algorithm}",
         "key_bits": trust.key_bits(certificate),
-        "old": _is_old(status.md_algorithm, certificate.public_key.algorithm, trust.key_bits(certificate)),
+        "old": trust.is_old(status.md_algorithm, certificate),
         "problem": status.trust_problem_indic.standard_name.lower() if status.trust_problem_indic else "",
     }
-
-
-def _is_old(digest: str, algorithm: str, bits: int) -> bool:
-    return digest.lower() in _WEAK or bits < _SHORT_KEY.get(algorithm, 0)
 
 
 def _detail(

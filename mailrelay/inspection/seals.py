@@ -40,6 +40,18 @@ def read(findings: Sequence[Finding], directory: Directory) -> list[Finding]:
     return [*signatures, _reading(signed, signatures)]
 
 
+def of_author(finding: Finding, author: str, directory: Directory) -> Finding:
+    """Judge whether a good S/MIME signature is the author's: by address, or by the name of the author's agency."""
+    facts = {**finding.facts}
+    own = _names(directory).get(fold(str(facts.get("signer", ""))))
+    house = directory.agency_of(author)
+    is_author = bool(author) and author.lower() in facts.get("addresses", ())
+    facts["agency"] = own.agency_id if own else ""
+    if finding.detail != "good" or is_author or (own is not None and own is house):
+        return Finding(finding.check, finding.verdict, finding.subject, finding.detail, facts)
+    return note(finding.check, Verdict.POLICY, "other-signer", finding.subject, **facts)
+
+
 def _names(directory: Directory) -> dict[str, Agency]:
     return {
         fold(name): agency for agency in directory.agencies for name in (*agency.aliases, agency.name) if len(name) > 5

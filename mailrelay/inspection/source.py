@@ -1,4 +1,4 @@
-"""A received mail as a file that is read in bounded steps. Reads only; knows nothing of MIME."""
+"""A received mail as a file, or a mail inside one as bytes, read in bounded steps. Reads only; knows nothing of MIME."""
 
 from __future__ import annotations
 
@@ -54,3 +54,19 @@ class Source:
             if len(block) <= overlap or start + len(block) >= end:
                 return
             start += len(block) - overlap
+
+
+class Memory(Source):
+    """Bytes in the place of a file: the mail inside an opaque signature."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._data = b""
+
+    def read(self, start: int, end: int) -> bytes:
+        return self._data[start:end]

@@ -35,6 +35,13 @@ class _Unverified:
         return signatures.verify(self.prepared, answers, self.author, self.doubled, self.more)
 
 
+def _unwrap(data: bytes) -> bytes | None:
+    """The mail inside an opaque S/MIME signature."""
+    from mailrelay.inspection import opaque
+
+    return opaque.read(data).content
+
+
 class Steps:
     """Holds nothing of one mail but the digests of signatures that wait for their keys."""
 
@@ -55,7 +62,7 @@ class Steps:
         """Read a whole mail. The answer's "questions" are names of TXT records that the verify step wants."""
         header_only = bool(request.get("header_only"))
         with Source(Path(request["path"])) as source:
-            tree = mime.walk(source, self._limits, header_only=header_only)
+            tree = mime.walk(source, self._limits, _unwrap, header_only=header_only)
             reading = content.read(source, tree, self._limits, self._authserv_id, filetypes.type_of)
             unverified = None if header_only else self._prepare(source, tree, reading, float(request["at"]))
         findings: list[Finding] = structure.check(tree, reading, self._limits, smtputf8=bool(request.get("smtputf8")))

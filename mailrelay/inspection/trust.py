@@ -21,6 +21,9 @@ from pyhanko_certvalidator.policy_decl import AcceptAllAlgorithms
 _DATED = re.compile(rb"^#?\s*(from|to):\s*(\d{4}-\d\d-\d\d)\s*$", re.MULTILINE)
 _MOST_FILES = 500
 
+_WEAK = frozenset(("md2", "md5", "sha1"))
+_SHORTEST_KEY = {"rsa": 2048, "dsa": 2048, "ec": 224, "rsassa_pss": 2048}
+
 # A signing certificate must be meant for signatures; which of the two words it uses differs from CA to CA.
 KEY_USAGE = KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"})
 
@@ -128,6 +131,11 @@ def addresses(certificate: x509.Certificate) -> list[str]:
 
 def key_bits(certificate: x509.Certificate) -> int:
     return int(certificate.public_key.bit_size)
+
+
+def is_old(digest: str, certificate: x509.Certificate) -> bool:
+    """Whether a signature was made in a way that is no longer accepted for new ones."""
+    return digest.lower() in _WEAK or key_bits(certificate) < _SHORTEST_KEY.get(certificate.public_key.algorithm, 0)
 
 
 def _iso(moment: datetime) -> str:
