@@ -262,20 +262,22 @@ async def test_a_block_in_pieces_as_openssl_streams_it(office: Bench, author: Id
     (tmp_path / "body").write_bytes(body)
     subprocess.run(
         [
-            "openssl",
-            "cms",
-            "-sign",
-            "-in",
-            "body",
-            "-binary",
-            "-nodetach",
-            "-stream",
-            "-signer",
-            "cert.pem",
-            "-inkey",
-            "key.pem",
-        ]
-        + ["-outform", "DER", "-out", "block"],
+            *(
+                "openssl",
+                "cms",
+                "-sign",
+                "-in",
+                "body",
+                "-binary",
+                "-nodetach",
+                "-stream",
+                "-outform",
+                "DER",
+                "-out",
+                "block",
+            ),
+            *("-signer", "cert.pem", "-inkey", "key.pem"),
+        ],
         cwd=tmp_path,
         check=True,
     )
@@ -283,7 +285,5 @@ async def test_a_block_in_pieces_as_openssl_streams_it(office: Bench, author: Id
     found = await office.examine(opaque(data))
     assert [outcome(f) for f in found.of(Check.SMIME)] == [(Verdict.PASS, "good")]
     assert found.content.text == "Kính gửi.\n" + "x" * 20_000 + "\n"
-    (finding,) = (
-        await office.examine(opaque(data.replace(b"xxxxyxxxx", b"").replace(b"x" * 50, b"x" * 49 + b"y", 1)))
-    ).of(Check.SMIME)
+    (finding,) = (await office.examine(opaque(data.replace(b"x" * 50, b"x" * 49 + b"y", 1)))).of(Check.SMIME)
     assert outcome(finding) == (Verdict.FAIL, "bad-signature")
