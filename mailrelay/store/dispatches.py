@@ -132,7 +132,9 @@ HOLD = (
 END_LEASES = "UPDATE dispatch SET lease_until = :now WHERE state = 'sending' AND lease_until > :now"
 MAIL = "SELECT mail_id FROM dispatch WHERE dispatch_id = :dispatch_id"
 STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
-NEXT_WAITING = "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at > :after"
+NEXT_WAITING = (
+    "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at > :after"
+)
 NEXT_EXPIRY = "SELECT min(lease_until) FROM dispatch WHERE state = 'sending' AND lease_until > :after"
 COUNTS = "SELECT state, count(*) FROM dispatch GROUP BY state"
 

@@ -44,10 +44,12 @@ def _steps(path: Path, waiting: int) -> int:
     """How many steps of SQLite's machine (in tens) a claim takes that finds every destination saturated."""
     connection = sqlite.connect(path, writing=True)
     tx = SqliteTransaction(connection)
-    mail = record()
-    messages.insert(tx, mail)
-    rows = [dispatch(mail.message.mail_id, f"r{n}@x", destination=f"d{n % 4}") for n in range(waiting)]
-    dispatches.insert(tx, rows)
+    tx.execute("BEGIN")
+    for number in range(waiting):
+        mail = record()
+        messages.insert(tx, mail)
+        dispatches.insert(tx, [dispatch(mail.message.mail_id, "r@x", destination=f"d{number % 4}")])
+    tx.execute("COMMIT")
     lease = timedelta(minutes=20)
     assert len(dispatches.claim(tx, NOW, lease, 50, per_destination=2)) == 8
     steps = 0
