@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import libarchive
 
-from mailrelay.inspection import names
+from mailrelay.inspection import names, tnef
 from mailrelay.inspection.filing import decode_to_file
 from mailrelay.inspection.jobs import Job
 from mailrelay.inspection.limits import Limits
@@ -100,6 +100,8 @@ def _look(file: IO[bytes], tally: _Tally, name: str, depth: int) -> None:
     try:
         if _is_zip(file):
             _look_into_zip(file, tally, depth)
+        elif _starts_with(file, tnef.SIGNATURE):
+            _look_into_tnef(file, tally, depth)
         else:
             _look_into_other(file, tally, name, depth)
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, ValueError, OSError) as fault:
@@ -118,6 +120,22 @@ def _is_zip(file: IO[bytes]) -> bool:
     head = file.read(4)
     file.seek(0)
     return head[:2] == b"PK" or zipfile.is_zipfile(file)
+
+
+def _starts_with(file: IO[bytes], mark: bytes) -> bool:
+    file.seek(0)
+    head = file.read(len(mark))
+    file.seek(0)
+    return head == mark
+
+
+def _look_into_tnef(file: IO[bytes], tally: _Tally, depth: int) -> None:
+    """winmail.dat: what Outlook packs so that no other reader shows it."""
+    for name, data in tnef.files(file.read()):
+        if not tally.count(len(data)):
+            return
+        _judge_name(name, tally)
+        _judge_member(data[:_HEAD], name, io.BytesIO(data[_HEAD:]), len(data), tally, depth)
 
 
 def _look_into_zip(file: IO[bytes], tally: _Tally, depth: int) -> None:

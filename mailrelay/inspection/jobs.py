@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mailrelay.inspection import names
+from mailrelay.inspection import names, tnef
 from mailrelay.inspection.content import File, Reading
 from mailrelay.inspection.decoding import decoded, decoder
 from mailrelay.inspection.mime import Part, Tree
@@ -182,6 +182,7 @@ def _kinds(file: File) -> list[str]:
     if is_office:
         found.append("office")
     zipped = file.head.startswith(b"PK") or b"PK\x05\x06" in file.tail
-    if kind.startswith(_ARCHIVE_TYPES) or extensions & _ARCHIVES or (zipped and not is_office):
+    packed = file.head.startswith(tnef.SIGNATURE) or (zipped and not is_office)
+    if kind.startswith(_ARCHIVE_TYPES) or extensions & _ARCHIVES or packed:
         found.append("archive")
     return found

@@ -112,6 +112,8 @@ class _Walker:
             self._malformed("header-line", part)
         if part.encoding not in _KNOWN_ENCODINGS:
             self._malformed("unknown-encoding", part)
+        if part.type.token in ("message/partial", "message/external-body"):
+            self._malformed(part.type.token.partition("/")[2], part)  # the file is not here: nothing to look into
 
     def _entity(self, start: int, end: int, number: str, default: str) -> tuple[Part, bool]:
         """Read the header of the entity in a range. The second value tells that the header went beyond the limit."""

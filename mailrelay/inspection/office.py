@@ -23,6 +23,7 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PLAIN = frozenset(("docx", "dotx", "xlsx", "xltx", "pptx", "ppsx", "potx", "odt", "ods", "odp", "rtf", "xml"))
 _MOST_XML = 8 * 1024 * 1024
 _STEP = 1024 * 1024
+_SIGNED = "signed"  # not a slug: the package bears XML signatures, which are told as such and not verified
 
 _RELATION = re.compile(rb"<Relationship\b[^<>]{0,4000}>", re.IGNORECASE)
 _REMOTE = re.compile(rb"attachedTemplate|/frame|/subDocument|oleObject|externalLink", re.IGNORECASE)
@@ -66,9 +67,14 @@ def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as fault:
             return [_note(job, "encrypted" if "ncrypt" in str(fault) else "damaged")]
     found = list(slugs)
+    if _SIGNED in found:
+        found.remove(_SIGNED)
+        signed = [note(Check.OOXML, Verdict.NEUTRAL, "not-verified", job.name, part=job.part)]
+    else:
+        signed = []
     if "macros" in found and names.extension(job.name) in _PLAIN:
         found[found.index("macros")] = "macros-hidden"
-    return [_note(job, slug) for slug in found]
+    return signed + [_note(job, slug) for slug in found]
 
 
 def _note(job: Job, slug: str) -> Finding:
@@ -119,7 +125,9 @@ def _package(package: zipfile.ZipFile, limits: Limits) -> Iterator[str]:
 
 def _by_names(lowered: list[str]) -> Iterator[str]:
     for name in lowered:
-        if name.endswith("vbaproject.bin") or name.startswith(("xl/macrosheets/", "basic/", "scripts/")):
+        if name.startswith("_xmlsignatures/") and name.endswith(".xml"):
+            yield _SIGNED
+        elif name.endswith("vbaproject.bin") or name.startswith(("xl/macrosheets/", "basic/", "scripts/")):
             yield "macros"
         elif "/activex/" in name or (
             name.startswith(("word/embeddings/", "xl/embeddings/", "ppt/embeddings/")) and name.endswith(".bin")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mailrelay.inspection import content, enveloped, filetypes, jobs, looks, mime, names, structure
+from mailrelay.inspection import content, enveloped, filetypes, inline, jobs, looks, mime, names, structure
 from mailrelay.inspection.authentication import signatures
 from mailrelay.inspection.authentication.domains import organisational_domain
 from mailrelay.inspection.exchange import content_to_json, finding_to_json
@@ -70,6 +70,7 @@ class Steps:
             findings += names.check(file.attachment.name, file.attachment.names, file.attachment.part)
             findings += filetypes.check(file)
         findings += enveloped.check(tree, reading)
+        findings += inline.check(reading.content.text)
         questions: list[str] = []
         if unverified is not None:
             questions = unverified.questions()

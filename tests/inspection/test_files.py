@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import subprocess
 import tarfile
 import time
@@ -215,3 +216,51 @@ async def test_active_pdf(bench: Bench, name: str) -> None:
 
 def test_bare_names() -> None:
     assert [names.bare(name) for name in ("a/b.txt", "a\\b.txt", "b/", "b")] == ["b.txt", "b.txt", "b", "b"]
+
+
+def winmail(*members: tuple[str, bytes]) -> bytes:
+    def attribute(identity: int, value: bytes) -> bytes:
+        return struct.pack("<BII", 2, identity, len(value)) + value + struct.pack("<H", sum(value) & 0xFFFF)
+
+    out = b"\x78\x9f\x3e\x22\x01\x00"
+    for name, data in members:
+        out += (
+            attribute(0x00069002, b"\0" * 14)
+            + attribute(0x00018010, name.encode() + b"\0")
+            + attribute(0x0006800F, data)
+        )
+    return out
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (winmail(("a.txt", b"text")), []),
+        (winmail(("a.txt", b"text"), ("a.pdf.exe", b"x")), ["dangerous-member"]),
+        (winmail(("a.pdf", PROGRAM)), ["dangerous-member"]),
+        (winmail(("a.zip", packed(LURE))), ["dangerous-member"]),
+        (winmail(("a.exe", b"x"))[:-1], ["dangerous-member"]),
+        (b"\x78\x9f\x3e\x22", []),
+    ],
+)
+async def test_winmail_dat(bench: Bench, data: bytes, expected: list[str]) -> None:
+    assert slugs(await bench.examine(with_file(data, "winmail.dat", "application/ms-tnef")), Check.ARCHIVE) == expected
+
+
+async def test_a_signed_office_file_is_told_as_not_verified(bench: Bench) -> None:
+    found = await bench.examine(with_file(word(("_xmlsignatures/sig1.xml", b"<Signature/>")), "a.docx"))
+    assert (slugs(found, Check.OOXML), slugs(found, Check.MACRO)) == (["not-verified"], [])
+
+
+async def test_uuencode_in_the_text(bench: Bench) -> None:
+    mail = with_file(b"x", "a.txt")
+    mail.get_body().set_content("Kính gửi\nbegin 644 a.pdf.exe\n#0V%T\n`\nend\n")  # type: ignore[union-attr]
+    found = await bench.examine(mail)
+    assert slugs(found, Check.NAME) == ["double-extension", "executable-extension"]
+    assert slugs(found, Check.STRUCTURE) == ["malformed"]
+
+
+async def test_a_message_in_pieces_is_told(bench: Bench) -> None:
+    raw = b"From: a@b.vn\r\nMessage-ID: <a@b>\r\nContent-Type: message/partial; id=1; number=1; total=2\r\n\r\nx\r\n"
+    found = await bench.examine(raw)
+    assert [f.facts["reasons"] for f in found.of(Check.STRUCTURE)] == [["partial:0"]]  # the top entity
