@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ from mailrelay.inspection.dns import Resolver
 from mailrelay.inspection.examine import Inspector
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.intake.imap.door import ImapDoor
+from mailrelay.intake.imap.taking import Unreadable
 from mailrelay.intake.smtp.authentication import LocalPasswords
 from mailrelay.intake.smtp.desk import CheckPassword
 from mailrelay.intake.smtp.door import Listener, SmtpDoor
@@ -28,7 +30,8 @@ from mailrelay.intake.smtp.tls import server_context
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.envelope import Door
-from mailrelay.model.identity import MailId
+from mailrelay.model.identity import MailId, make_mail_id
+from mailrelay.pipeline import entry
 from mailrelay.pipeline.accept import Pipeline
 from mailrelay.pipeline.parts import Parts
 from mailrelay.receipts.seal import Sealer, open_sealer
@@ -36,6 +39,7 @@ from mailrelay.schedule import Tick
 from mailrelay.spool import Spool
 from mailrelay.store import dispatches
 from mailrelay.store.engine import open_store
+from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log
 
 Snapshot = Callable[[], Office]
@@ -126,6 +130,14 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
         sendings = await parts.store.read(lambda tx: dispatches.of_mail(tx, mail_id))
         return any(s.recipient.address.lower() == owner.lower() for s in sendings)
 
+    def unreadable(tx: Transaction, found: Unreadable) -> None:
+        owner = office().directory.mailbox(found.account.owner)
+        if owner is not None:
+            now = utc_now()
+            mail_id = make_mail_id(int(now.timestamp() * 1000), os.urandom(10))
+            complaint = entry.Complaint(found.refusal, found.values)
+            entry.unreadable(tx, mail_id, owner, found.account.name, complaint, office().directory, now)
+
     return ImapDoor(
         lambda: office().directory.imap_accounts,
         Secrets(settings.secrets_dir).read,
@@ -136,6 +148,7 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
         settings.imap.poll_interval,
         utc_now,
         delivered_by_us=delivered_by_us,
+        unreadable=unreadable,
         idle=settings.imap.idle,
         size_limit=settings.limits.message_size,
     )

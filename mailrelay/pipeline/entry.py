@@ -5,21 +5,23 @@ Every function works inside the caller's transaction and may be run again from t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mailrelay.config.office import Office
 from mailrelay.delivery.route import route
-from mailrelay.model.agency import Directory
-from mailrelay.model.decision import Action
+from mailrelay.model.agency import Directory, Mailbox
+from mailrelay.model.decision import Action, Decision, Reason, RecipientDecision
 from mailrelay.model.dispatch import Dispatch, DispatchState
-from mailrelay.model.document import MessageClass, Secrecy, Urgency
+from mailrelay.model.document import MessageClass, Recognition, Secrecy, Urgency
 from mailrelay.model.entry import EventKind, LogEvent, RegisterEntry
-from mailrelay.model.envelope import Envelope, Recipient
+from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
 from mailrelay.model.identity import AgencyId, MailId
-from mailrelay.model.message import MessageState
+from mailrelay.model.message import Content, Message, MessageState
 from mailrelay.model.record import MailRecord
+from mailrelay.model.refusal import REFUSALS
 from mailrelay.pipeline.judgement import Judgement
 from mailrelay.receipts import drawer
 from mailrelay.register import books
@@ -28,6 +30,14 @@ from mailrelay.store.transaction import Transaction
 
 REPEAT_WINDOW = timedelta(days=7)
 NO_ROUTE = "no-route"
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Why a door could not read a mail: a name of the refusal table and the values of its sentences."""
+
+    refusal: str
+    values: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,40 @@ def postpone(tx: Transaction, record: MailRecord, now: datetime) -> None:
     """Note a mail that was acknowledged before it could be judged."""
     messages.insert(tx, record)
     log.append(tx, LogEvent(now, EventKind.RECEIVED, record.message.mail_id, detail={"state": "pending"}))
+
+
+def unreadable(
+    tx: Transaction,
+    mail_id: MailId,
+    owner: Mailbox,
+    account: str,
+    complaint: Complaint,
+    directory: Directory,
+    now: datetime,
+) -> None:
+    """Note a mail that a door could not even read, of which nothing was kept, and tell the owner of the box."""
+    row = REFUSALS[complaint.refusal]
+    reason = Reason(
+        "door",
+        row.fill(row.vi, complaint.values),
+        row.fill(row.en, complaint.values),
+        row.fill(row.remedy_vi, complaint.values),
+        row.fill(row.remedy_en, complaint.values),
+    )
+    origin = Origin(Door.IMAP, login=owner.login or owner.address, account=account)
+    envelope = Envelope(owner.address, (Recipient(owner.address),), origin)
+    decided = RecipientDecision(owner.address, Action.RETURN, reasons=(reason,), refusal=complaint.refusal)
+    record = MailRecord(
+        Message(mail_id, envelope, hashlib.sha256(b"").hexdigest(), 0, now),
+        MessageState.RETURNED,
+        message_class=MessageClass.LETTER,
+        decision=Decision((decided,)),
+    )
+    messages.insert(tx, record)
+    detail = {"refusal": complaint.refusal, "account": account}
+    log.append(tx, LogEvent(now, EventKind.REFUSED, mail_id, owner.agency, account, detail))
+    for receipt in drawer.on_accept(record, Content(), Recognition(MessageClass.LETTER), directory, (), now):
+        receipts.insert(tx, receipt)
 
 
 def _received(record: MailRecord, directory: Directory, now: datetime) -> LogEvent:

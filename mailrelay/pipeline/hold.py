@@ -14,7 +14,7 @@ from mailrelay.model.dispatch import Dispatch, DispatchState
 from mailrelay.model.entry import EntryStatus, EventKind, LogEvent, RegisterEntry
 from mailrelay.model.faults import NotAllowed, NotFound
 from mailrelay.model.identity import MailId
-from mailrelay.pipeline.deliver import close
+from mailrelay.pipeline.settle import close
 from mailrelay.receipts import drawer
 from mailrelay.register import books
 from mailrelay.store import dispatches, entries, log, messages, receipts

@@ -150,4 +150,6 @@ def _rendering(message: Message, findings: Findings, office: Office) -> Renderin
     if message.envelope.origin.door is Door.MX:
         prefix += results_field(settings.inspection.authserv_id, findings.findings)
     prefix += trace_fields.completed(message, findings.content, settings.domain)
-    return Rendering(prefix, findings.content.own_results)
+    # Nobody but the blind recipients may know of them: a drop folder's Bcc fields are cut, as a mail client does itself.
+    cuts = sorted({*findings.content.own_results, *message.envelope.cuts})
+    return Rendering(prefix, tuple(cuts))

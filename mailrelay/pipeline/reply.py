@@ -14,6 +14,7 @@ from mailrelay.model.envelope import Door, Envelope, Notify, Origin, Recipient
 from mailrelay.model.message import Message, MessageState, Rendering
 from mailrelay.model.receipt import Receipt, ReceiptState
 from mailrelay.model.record import MailRecord
+from mailrelay.pipeline import trace_fields
 from mailrelay.pipeline.entry import destination_of
 from mailrelay.pipeline.parts import Parts
 from mailrelay.receipts.compose import compose
@@ -79,7 +80,7 @@ class Replier:
             MessageState.MOVING,
             message_id=notice.message_id,
             message_class=MessageClass.RECEIPT,
-            rendering=Rendering(),
+            rendering=Rendering(trace_fields.mark(message)),
         )
         await parts.store.write(lambda tx: self._enter(tx, receipt, record, draft), durable=[draft.path])
         failpoint("reply.after-commit")

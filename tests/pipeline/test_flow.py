@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mailrelay.cli.demo import stage
+from mailrelay.cli.demo import outside, stage
 from mailrelay.config.office import Office, load_office
 from mailrelay.daemon import rooms
 from mailrelay.model.acceptance import Acceptance
@@ -91,7 +91,8 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    stage.build(tmp_path, 9)
+    transport, port = await outside.start_name_server({})
+    stage.build(tmp_path, port)
     opened = House(load_office(tmp_path))
     async with AsyncExitStack() as stack:
         opened.parts = await rooms.open_parts(opened.office, stack)
@@ -101,6 +102,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
+    transport.close()
 
 
 def paper(number: int, body: str = "Nội dung.", message_id: str = "", author: str = FINANCE) -> bytes:
@@ -236,3 +238,31 @@ async def test_a_mail_that_runs_in_a_circle_is_refused(house: House) -> None:
     hops = b"".join(b"Received: from a by b; Sun, 22 Nov 2026 10:00:00 +0700\r\n" for _ in range(101))
     acceptance = await house.hand_in(hops + paper(10), PLANNING)
     assert acceptance.refusal == "loop"
+
+
+async def test_blind_copies_of_a_drop_folder_are_not_given_away(house: House) -> None:
+    raw = paper(11).replace(b"To: ", b"Bcc: <soyt@hoabinh.gov.vn>\r\nTo: ")
+    start = raw.index(b"Bcc:")
+    origin = Origin(Door.IMAP, login="sotc", account="drop")
+    recipients = (Recipient(PLANNING), Recipient(HEALTH))
+    draft = house.pipeline.draft()
+    draft.write(raw)
+    envelope = Envelope(FINANCE, recipients, origin, cuts=((start, raw.index(b"To: ", start)),))
+    await house.settled(await house.pipeline.accept(envelope, draft))
+    for local in ("sokhdt", "soyt"):
+        (mail,) = [m for m in house.mails(local) if b"X-Mailrelay-Receipt" not in m]
+        assert b"Bcc" not in mail
+        assert mail.endswith(raw[:start][-20:] + raw[raw.index(b"To: ", start) :])
+
+
+async def test_our_notices_bear_our_mark(house: House) -> None:
+    await house.settled(await house.hand_in(paper(12), PLANNING))
+    (slip,) = [m for m in house.mails("sokhdt") if b"X-Mailrelay-Receipt" in m]
+    assert b"X-Mailrelay-Id: " in slip
+
+
+async def test_an_automatic_mail_in_its_box_causes_no_slip(house: House) -> None:
+    origin = Origin(Door.IMAP, account="stc", in_place=True)
+    raw = paper(13, author="bo@mic.example").replace(b"To: ", b"Auto-Submitted: auto-generated\r\nTo: ")
+    life = await house.settled(await house.hand_in(raw, PLANNING, sender="bo@mic.example", origin=origin))
+    assert (life.receipts, life.dispatches, life.entries) == ((), (), ())
