@@ -241,3 +241,17 @@ def mail(subject: str, *fields: str, body: str = "Kính gửi") -> bytes:
     """A small mail with its subject as Message-ID."""
     head = [f"Subject: {subject}", f"From: Sở Y tế <syt@{DOMAIN}>", f"Message-ID: <{subject}@test>", *fields]
     return "\r\n".join([*head, "", body, ""]).encode()
+
+
+async def ended(office: Office, user: str, count: int) -> bool:
+    return len(await office.endings(user)) == count
+
+
+@pytest.fixture
+def own_dovecot(office: Office, authority: Authority) -> Iterator[Dovecot]:
+    """A server of this test alone, which may be stopped."""
+    shared = office.server
+    with Dovecot() as server:
+        office.server = server
+        yield server
+    office.server = shared

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from mailrelay.intake.imap.connection import Connection
+from mailrelay.model.agency import ImapAccount, Purpose, SecretRef
 
 
 class Dialog:
@@ -80,3 +86,42 @@ async def scripted(script: Callable[[Dialog], Awaitable[None]]) -> AsyncIterator
             await asyncio.wait(list(tasks), timeout=5)
     if faults:
         raise faults[0]
+
+
+Script = Callable[[Dialog], Awaitable[None]]
+ACCOUNT = ImapAccount(
+    "stc", "127.0.0.1", 0, "stc", SecretRef("file", "x"), Purpose.INCOMING, "stc@hoabinh.gov.vn", tls="none"
+)
+
+
+def connect(
+    port: int, secret: str = "secret", *, patience: float = 5.0, idle: bool = True, **changes: Any
+) -> Connection:
+    context = changes.pop("context", None) or ssl.create_default_context()
+    return Connection(replace(ACCOUNT, port=port, **changes), secret, context, patience=patience, idle=idle)
+
+
+class Selecting:
+    """A source that is logged in and has selected; `script` says what the server does then."""
+
+    def __init__(self, script: Script, capabilities: bytes = b"IMAP4rev1 IDLE MOVE UIDPLUS", **options: Any) -> None:
+        self._script = script
+        self._capabilities = capabilities
+        self._options = options
+
+    async def __aenter__(self) -> Connection:
+        async def whole(server: Dialog) -> None:
+            await server.log_in(self._capabilities)
+            await server.select()
+            await self._script(server)
+            await server.silence()
+
+        self._server = scripted(whole)
+        self._source = connect(await self._server.__aenter__(), **self._options)
+        await self._source.open()
+        await self._source.select("INBOX")
+        return self._source
+
+    async def __aexit__(self, *fault: Any) -> None:
+        self._source._throw_away("test over")
+        await self._server.__aexit__(*fault)
