@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -12,6 +13,22 @@ import structlog
 log: Any = structlog.get_logger("mailrelay")
 
 counters: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+
+
+class _Stderr:
+    """Standard error for log lines: one that cannot be written (a full disk) never stops the work that it tells of."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
+_STDERR: Any = _Stderr()
 
 
 def configure(level: str = "info", *, as_json: bool = True) -> None:
@@ -28,7 +45,7 @@ def configure(level: str = "info", *, as_json: bool = True) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_STDERR),
         cache_logger_on_first_use=True,
     )
 
