@@ -17,7 +17,7 @@ case $kind in
 run) ;;
 test)
   needs+=(postfix=postfix dovecot=dovecot-core file:/usr/lib/dovecot/imap=dovecot-imapd file:/usr/lib/dovecot/lmtp=dovecot-lmtpd
-    file:/usr/lib/postgresql/*/bin/postgres=postgresql clamd=clamav-daemon swaks=swaks s-nail=s-nail pdfsig=poppler-utils
+    file:/usr/lib/postgresql/*/bin/postgres=postgresql clamd=clamav-daemon swaks=swaks s-nail=s-nail nmap=nmap pdfsig=poppler-utils
     file:/usr/share/perl5/Mail/DKIM.pm=libmail-dkim-perl strace=strace gpgv=gpgv zip=zip setpriv=util-linux mkfs.ext4=e2fsprogs)
   ;;
 *) say "usage: tools/setup.sh run|test"; exit 64 ;;

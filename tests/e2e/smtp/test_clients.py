@@ -171,3 +171,14 @@ async def test_submission_without_a_login_is_no_relay(office: Any) -> None:
     for sender in ("", "nam.stc@hoabinh.gov.vn", "ai@example.vn"):
         assert "[auth-required]" in await client.ask(f"MAIL FROM:<{sender}>")
         assert "[bad-sequence]" in await client.ask("RCPT TO:<relaytest@example.com>")
+
+
+async def test_nmap_finds_no_open_relay(open_office: Any) -> None:
+    async with open_office(limits=Limits(errors=1000, error_delay=timedelta(0))) as office:
+        port = office.ports[Door.MX]
+        scan = ["--script", "smtp-open-relay", "--script-args", "smtp-open-relay.domain=example.com"]
+        code, output = await _run(
+            program("nmap"), "-Pn", "-n", "-sT", "-sV", "--version-light", "-p", str(port), *scan, "127.0.0.1"
+        )
+    assert code == 0, output
+    assert "smtp-open-relay: Server doesn't seem to be an open relay, all tests failed" in output
