@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PATHS := mailrelay tests tools
 
-.PHONY: help setup run test lint format quick docs locks clean
+.PHONY: help setup run test lint format quick bench docs locks clean
 
 help:  ## danh sách lệnh / this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,9 @@ format: setup  ## sửa định dạng / rewrite in the house's format
 
 quick: setup  ## phép thử nhanh, không máy chủ thật / tests without real servers
 	@$(BIN)/python -m pytest -m "not e2e and not crash"
+
+bench: setup  ## đo tốc độ, bộ nhớ; LONG=1: lâu hơn / speed and memory, see docs/performance.md
+	@$(BIN)/python -m tests.load $(if $(LONG),--long)
 
 docs: setup  ## viết lại các trang tra cứu trong docs/ từ mã nguồn / rewrite the reference pages from the code
 	@$(BIN)/python tools/write_docs.py
