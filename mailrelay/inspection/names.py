@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from mailrelay.inspection import parameters
 from mailrelay.inspection.mime import Part
 from mailrelay.inspection.slugs import note
 from mailrelay.model.finding import Check, Finding, Verdict
@@ -28,7 +29,9 @@ _DEVICES = frozenset(
 )
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _TURNING = re.compile("[\u202d\u202e\u2066-\u2068\u202a\u202b]")
-_INVISIBLE = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2060-\u2064\u3164\ufeff\uffa0]")
+_INVISIBLE = re.compile(
+    "[\x01-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2060-\u2064\u3164\ufeff\uffa0]"
+)
 _UNSHOWN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff\uffa0]"
 )
@@ -39,6 +42,9 @@ _LONGEST = 255
 def variants(part: Part) -> list[str]:
     """Return every name that a reader may take for a part, without doubles, at most 20."""
     found = [*part.disposition.variants("filename"), *part.type.variants("name")]
+    for field, name in (("content-disposition", "filename"), ("content-type", "name")):
+        for again in part.block.all(field)[1:5]:  # a second field, which some readers prefer
+            found += parameters.parse(again.value).variants(name)
     return [name[:1000] for name in dict.fromkeys(found) if name][:20]
 
 
