@@ -88,6 +88,9 @@ class TlsSettings:
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
     message_size: int = setting(50 * MIB, "size", "kích thước thư lớn nhất", "largest mail")
+    disk_reserve: int = setting(
+        1024 * MIB, "size", "đĩa còn trống ít hơn thì tạm chưa nhận thư", "free disk space below which no mail is taken"
+    )
     recipients: int = setting(500, "count", "số người nhận nhiều nhất của một thư", "most recipients of one mail")
     connections: int = setting(500, "count", "số kết nối cùng lúc", "connections at a time")
     connections_per_ip: int = setting(

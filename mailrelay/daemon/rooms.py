@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ from mailrelay.pipeline.accept import Pipeline
 from mailrelay.pipeline.parts import Parts
 from mailrelay.receipts.seal import Sealer, open_sealer
 from mailrelay.schedule import Tick
-from mailrelay.spool import Spool
+from mailrelay.spool import Draft, Spool
 from mailrelay.store import dispatches
 from mailrelay.store.engine import open_store
 from mailrelay.store.transaction import Transaction
@@ -109,7 +110,15 @@ def smtp_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> SmtpDoor:
         wording=Wording(settings.smtp.reply_charset, settings.receipts.base_url),
         rights_of=lambda peer: office().settings.rights_of(peer),
         on_suspension=lambda login: log.warning("login-suspended", login=login),
+        hindrance=lambda: _hindrance(office(), parts),
     )
+
+
+def _hindrance(office: Office, parts: Parts) -> str:
+    """Why no mail can be taken at present, by a name of the refusal table: the queue and the receipts need the last room."""
+    if not parts.store.healthy:
+        return "try-later"
+    return "disk-full" if parts.spool.free_bytes() < office.settings.limits.disk_reserve else ""
 
 
 def _passwords(office: Snapshot, secrets: Secrets) -> CheckPassword:
@@ -138,10 +147,15 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
             complaint = entry.Complaint(found.refusal, found.values)
             entry.unreadable(tx, mail_id, owner, found.account.name, complaint, office().directory, now)
 
+    def draft() -> Draft:
+        if _hindrance(office(), parts) == "disk-full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return parts.spool.draft()
+
     return ImapDoor(
         lambda: office().directory.imap_accounts,
         Secrets(settings.secrets_dir).read,
-        parts.spool.draft,
+        draft,
         pipeline.accept,
         parts.store,
         lambda: office().directory,

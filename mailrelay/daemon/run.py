@@ -16,6 +16,7 @@ from mailrelay.daemon import rooms
 from mailrelay.daemon.verbs import verbs
 from mailrelay.intake.control import ControlDoor
 from mailrelay.model.envelope import Door
+from mailrelay.model.faults import Fault, StoreFault, StoreUnhealthy
 from mailrelay.model.identity import MailId
 from mailrelay.pipeline.accept import Pipeline
 from mailrelay.pipeline.deliver import Dispatcher
@@ -29,6 +30,11 @@ from mailrelay.telemetry import log
 
 _DRAIN = timedelta(seconds=10)
 _CARRY_EVERY = 5.0  # seconds between looks for pending mail
+_HEALTH_EVERY = 1.0  # seconds between looks at the store's health
+_UNHEALTHY = (
+    "Đĩa không còn giữ chắc những gì được ghi (xem nhật ký): đã ngừng nhận thư, hãy kiểm tra đĩa rồi khởi động lại."
+    " (A sync failed: no more mail is taken; check the disk, then start the service again.)"
+)
 
 
 class Daemon:
@@ -61,9 +67,12 @@ class Daemon:
             async with AsyncExitStack() as stack:
                 parts = await rooms.open_parts(self.office, stack)
                 await _recover(parts)
-                await self._serve(parts, stack)
+                try:
+                    await self._serve(parts)
+                except ExceptionGroup as group:
+                    raise _only_fault(group) from group
 
-    async def _serve(self, parts: Parts, stack: AsyncExitStack) -> None:
+    async def _serve(self, parts: Parts) -> None:
         pipeline = Pipeline(parts)
         desk = Desk(parts.store, lambda: self._office.directory, parts.now, parts.bells.ring)
         self.desk, self.store = desk, parts.store
@@ -76,6 +85,7 @@ class Daemon:
                 group.create_task(Dispatcher(parts).run(), name="deliver"),
                 group.create_task(Replier(parts).run(), name="reply"),
                 group.create_task(_carry(pipeline, parts.bells), name="carry"),
+                group.create_task(_watch(parts.store), name="watch"),
             ]
             try:
                 self.listeners = _named(await smtp.start())
@@ -120,10 +130,31 @@ async def _recover(parts: Parts) -> None:
 async def _carry(pipeline: Pipeline, bells: Bells) -> None:
     while True:
         bells.pending.clear()
-        await pipeline.carry_pending()
+        try:
+            await pipeline.carry_pending()
+        except StoreFault as fault:
+            log.error("pending-waits", fault=str(fault))
         with suppress(TimeoutError):
             async with asyncio.timeout(_CARRY_EVERY):
                 await bells.pending.wait()
+
+
+async def _watch(store: Store) -> None:
+    """After a sync that failed nothing may be promised any more, so the house closes in order; whoever starts it again begins
+    with what the disk really holds."""
+    while True:
+        if not store.healthy:
+            raise StoreUnhealthy(_UNHEALTHY)
+        await asyncio.sleep(_HEALTH_EVERY)
+
+
+def _only_fault(group: ExceptionGroup) -> Exception:
+    """What ended the loops, when it was a fault and nothing else; a surprise of ours stays as it is."""
+    faults, surprises = group.split(Fault)
+    if faults is None or surprises is not None:
+        return group
+    first = faults.exceptions[0]
+    return _only_fault(first) if isinstance(first, ExceptionGroup) else first
 
 
 def _named(bound: Mapping[Door, Sequence[tuple[str, int]]]) -> dict[str, str]:

@@ -17,6 +17,10 @@ class StoreFault(Fault):
     """The store cannot promise durability now: doors answer 451."""
 
 
+class StoreFull(StoreFault):
+    """The disk of the store has no room left: doors answer 452. It passes when somebody makes room."""
+
+
 class StoreUnhealthy(StoreFault):
     """A sync failed. Accepting stops until the service is started again (an fsync error is never retried)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 
 from mailrelay.failpoint import failpoint
@@ -11,8 +12,10 @@ from mailrelay.model.dispatch import Dispatch, DispatchState
 from mailrelay.model.document import MessageClass
 from mailrelay.model.entry import EventKind, LogEvent
 from mailrelay.model.envelope import Door, Envelope, Notify, Origin, Recipient
+from mailrelay.model.faults import StoreFault
+from mailrelay.model.identity import MailId
 from mailrelay.model.message import Message, MessageState, Rendering
-from mailrelay.model.receipt import Receipt, ReceiptState
+from mailrelay.model.receipt import Notice, Receipt, ReceiptState
 from mailrelay.model.record import MailRecord
 from mailrelay.pipeline import trace_fields
 from mailrelay.pipeline.entry import destination_of
@@ -38,17 +41,28 @@ class Replier:
         while True:
             bell = self._parts.bells.receipts
             bell.clear()
-            if await self.issue_due() == 0:
+            try:
+                waiting = await self.issue_due() == 0
+            except (StoreFault, OSError) as fault:
+                telemetry.error("receipts-wait", fault=str(fault))
+                await asyncio.sleep(_LOOK)
+                continue
+            if waiting:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK):
                         await bell.wait()
 
     async def issue_due(self) -> int:
-        """Compose every due receipt; return how many were taken. One that cannot be composed is marked, never retried blindly."""
+        """Compose every due receipt; return how many were taken. One that cannot be composed is marked, never retried blindly.
+
+        Raises StoreFault and OSError when the disk does not take a receipt: it stays due.
+        """
         due = await self._parts.store.read(lambda tx: receipts.due(tx, _BATCH))
         for receipt in due:
             try:
                 await self._issue(receipt)
+            except (StoreFault, OSError):
+                raise
             except Exception as fault:
                 telemetry.error("receipt-fault", receipt=receipt.receipt_id, fault=type(fault).__name__, exc_info=True)
                 mark = partial(receipts.mark, receipt_id=receipt.receipt_id, state=ReceiptState.FAILED)
@@ -57,23 +71,16 @@ class Replier:
 
     async def _issue(self, receipt: Receipt) -> None:
         parts = self._parts
-        office = parts.office()
         draft = parts.spool.draft()
         now = parts.now()
-        notice = compose(
-            receipt,
-            sender=office.settings.receipts.sender,
-            domain=office.settings.domain,
-            notice_id=draft.mail_id,
-            signed_at=now,
-            seal=parts.sealer.seal,
-            original=await asyncio.to_thread(_header_of, parts.spool, receipt),
-            name=office.settings.receipts.name,
-            hostname=office.settings.hostname,
-            takes_answers=False,
-        )
-        draft.write(notice.raw)
-        digest = draft.finish()
+        try:
+            notice = await self._composed(receipt, draft.mail_id, now)
+            draft.write(notice.raw)
+            digest = draft.finish()
+        except BaseException:
+            with suppress(OSError, StoreFault):
+                draft.discard()
+            raise
         message = Message(draft.mail_id, _envelope(receipt), digest, draft.size, now)
         record = MailRecord(
             message,
@@ -85,6 +92,22 @@ class Replier:
         await parts.store.write(lambda tx: self._enter(tx, receipt, record, draft), durable=[draft.path])
         failpoint("reply.after-commit")
         parts.bells.dispatches.set()
+
+    async def _composed(self, receipt: Receipt, notice_id: MailId, now: datetime) -> Notice:
+        parts = self._parts
+        settings = parts.office().settings
+        return compose(
+            receipt,
+            sender=settings.receipts.sender,
+            domain=settings.domain,
+            notice_id=notice_id,
+            signed_at=now,
+            seal=parts.sealer.seal,
+            original=await asyncio.to_thread(_header_of, parts.spool, receipt),
+            name=settings.receipts.name,
+            hostname=settings.hostname,
+            takes_answers=False,
+        )
 
     def _enter(self, tx: Transaction, receipt: Receipt, record: MailRecord, draft: Draft) -> None:
         parts = self._parts

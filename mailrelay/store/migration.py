@@ -34,6 +34,8 @@ def prepare_sqlite(path: Path) -> None:
         if _revision(connection) != HEAD:
             log.info("store-upgrade", revision=HEAD)
             _upgrade_sqlite(path)
+        # After a failed fsync the log may lie in the cache only, and the kernel would not tell again: write it into the file.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("BEGIN IMMEDIATE")
         assert_triggers(SqliteTransaction(connection))
         connection.execute("COMMIT")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mailrelay.failpoint import failpoint
-from mailrelay.model.faults import StoreFault, StoreUnhealthy
+from mailrelay.model.faults import StoreFault, StoreFull, StoreUnhealthy
 from mailrelay.store import durable
 from mailrelay.store.transaction import SqliteTransaction, Transaction, as_answer
 from mailrelay.telemetry import count, log
@@ -189,7 +189,8 @@ class Writer:
     def _fail(self, batch: Sequence[Job], error: Exception) -> None:
         """Give the whole batch one fault; condemn the store unless the trouble may pass."""
         if isinstance(error, sqlite3.Error) and _primary_code(error) in _PASSING:
-            fault = StoreFault(f"the store cannot write now: {error}")
+            kind = StoreFull if _primary_code(error) == sqlite3.SQLITE_FULL else StoreFault
+            fault = kind(f"the store cannot write now: {error}")
             log.error("store-batch-failed", reason=str(error), closures=len(batch))
         elif isinstance(error, StoreUnhealthy):
             fault = error

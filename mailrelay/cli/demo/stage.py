@@ -104,5 +104,6 @@ def _settings(tls: Identity, roots: Path, name_server: int) -> dict[str, Any]:
         "tls.certificate": f"tls/{tls.certificate.name}",
         "tls.key": f"tls/{tls.key.name}",
         "dns.servers": [f"127.0.0.1:{name_server}"],
+        "limits.disk_reserve": "64 MiB",  # a demonstration is no province
         "inspection.trust_roots": roots.name,
     }

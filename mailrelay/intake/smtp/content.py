@@ -15,6 +15,7 @@ from mailrelay.intake.smtp.data import (
 from mailrelay.intake.smtp.desk import Desk, DraftLike
 from mailrelay.intake.smtp.limits import Limits, Pace
 from mailrelay.intake.smtp.replies import Complaint
+from mailrelay.model.faults import StoreFault
 from mailrelay.telemetry import log
 
 if TYPE_CHECKING:
@@ -86,9 +87,13 @@ class Content:
         return draft
 
     def discard(self) -> None:
+        """Drop what was written. What cannot be removed now has no row and goes at the next start."""
         draft, self._draft = self._draft, None
         if draft is not None:
-            draft.discard()
+            try:
+                draft.discard()
+            except (OSError, StoreFault) as fault:
+                log.error("discard-fault", mail_id=draft.mail_id, error=str(fault))
 
 
 def _drop(block: bytes) -> None:

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 from aiosmtpd.smtp import SMTP
 
-from mailrelay.intake.smtp.data import BLOCK, ConnectionGone, disk_refusal
-from mailrelay.intake.smtp.desk import Desk
+from mailrelay.intake.smtp.data import BLOCK, ConnectionGone
+from mailrelay.intake.smtp.desk import Desk, refusal_of
 from mailrelay.intake.smtp.limits import LOCAL, client_of, is_loopback
 from mailrelay.intake.smtp.peers import read_proxy
 from mailrelay.intake.smtp.replies import Complaint, render
@@ -349,7 +349,7 @@ class Conversation(SMTP):
             fault_id = secrets.token_hex(4)
             log.exception("smtp-fault", fault_id=fault_id, peer=self._peer, door=self._door)
             self.end_mail()
-            await self.refuse(disk_refusal(fault) if isinstance(fault, OSError) else "try-later")
+            await self.refuse(refusal_of(fault))
 
     def end_mail(self) -> None:
         """Drop the mail that is being put together, if any."""

@@ -15,6 +15,7 @@ from mailrelay.intake.smtp.replies import Wording
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory
 from mailrelay.model.envelope import Envelope
+from mailrelay.model.faults import StoreFull
 from mailrelay.model.identity import MailId
 from mailrelay.telemetry import log
 
@@ -40,7 +41,8 @@ CheckPassword = Callable[[str, str], Awaitable[bool]]
 class Desk:
     """`draft` opens a spool file, `accept` makes a mail ours, `check_password` asks the accounts that exist.
 
-    `rights_of` tells what a neighbour may do, by its address; see `peers.py`.
+    `rights_of` tells what a neighbour may do, by its address; see `peers.py`. `hindrance` names the refusal for every mail
+    at present ("" = mail can be taken).
     """
 
     hostname: str
@@ -55,6 +57,7 @@ class Desk:
     failures: Failures
     rights_of: Callable[[str], frozenset[str]]
     quota: Quota
+    hindrance: Callable[[], str] = lambda: ""
     acceptances: set[asyncio.Task[Acceptance]] = field(default_factory=set)
 
     async def hand_in(self, envelope: Envelope, draft: DraftLike) -> Acceptance:
@@ -72,4 +75,11 @@ class Desk:
             return await self.accept(envelope, draft)
         except Exception as fault:
             log.exception("acceptance-fault", mail_id=draft.mail_id, door=envelope.origin.door)
-            return Acceptance(None, disk_refusal(fault) if isinstance(fault, OSError) else "try-later")
+            return Acceptance(None, refusal_of(fault))
+
+
+def refusal_of(fault: Exception) -> str:
+    """The refusal that a fault of the house becomes: always a temporary one."""
+    if isinstance(fault, OSError):
+        return disk_refusal(fault)
+    return "disk-full" if isinstance(fault, StoreFull) else "try-later"

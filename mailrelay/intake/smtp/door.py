@@ -39,7 +39,8 @@ class SmtpDoor:
 
     `draft` opens a spool file, `accept` makes a mail ours and is never cancelled by a client, `check_password` tells whether
     a password is right (an exception means: cannot tell now). Without `tls` nobody can log in. `rights_of` gives the rights
-    of a listed neighbour by its address; `on_suspension` is told a login that sent beyond its quota for too long.
+    of a listed neighbour by its address; `on_suspension` is told a login that sent beyond its quota for too long. `hindrance`
+    names the refusal for every mail while none can be taken.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class SmtpDoor:
         wording: Wording | None = None,
         rights_of: Callable[[str], frozenset[str]] = lambda peer: frozenset(),
         on_suspension: Callable[[str], None] = lambda login: None,
+        hindrance: Callable[[], str] = lambda: "",
     ) -> None:
         bounds = limits or Limits()
         self._listeners = tuple(listeners)
@@ -72,6 +74,7 @@ class SmtpDoor:
             failures=Failures(bounds),
             rights_of=rights_of,
             quota=Quota(bounds, on_suspension),
+            hindrance=hindrance,
         )
         self._sessions: set[Conversation] = set()
         self._servers: list[asyncio.Server] = []

@@ -129,6 +129,9 @@ class Session(Conversation):
         if self._door in _WITH_LOGIN and not self.is_encrypted:
             await self.refuse("tls-required")
             return
+        if hindrance := self._desk.hindrance():
+            await self.complain(Complaint(hindrance), weight=0)  # not the client's fault
+            return
         command = parse_mail(argument, esmtp=self._esmtp)
         complaint = command if isinstance(command, Complaint) else self._judge_sender(command)
         if complaint is not None:
