@@ -34,6 +34,7 @@ from mailrelay.model.envelope import Door
 from mailrelay.model.identity import MailId, make_mail_id
 from mailrelay.pipeline import entry
 from mailrelay.pipeline.accept import Pipeline
+from mailrelay.pipeline.delays import DelayWatch
 from mailrelay.pipeline.parts import Parts
 from mailrelay.receipts.seal import Sealer, open_sealer
 from mailrelay.schedule import Tick
@@ -195,8 +196,14 @@ def ticks(parts: Parts, imap: ImapDoor) -> tuple[Tick, ...]:
         waiting = sum(counts.get(state, 0) for state in (DispatchState.QUEUED, DispatchState.DEFERRED))
         log.info("queue", waiting=waiting, held=counts.get(DispatchState.HELD, 0))
 
+    delays = DelayWatch(parts)
+
+    async def tell_delays() -> None:
+        await delays.look()
+
     return (
         Tick("queue-age", timedelta(minutes=15), queue_age),
+        Tick("delays", timedelta(minutes=1), tell_delays),
         Tick("imap", timedelta(seconds=30), imap.tick),
     )
 

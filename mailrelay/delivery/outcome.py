@@ -64,6 +64,7 @@ class Trouble(Enum):
     NO_BINARY = ("5.6.3", Scope.MAIL, "máy nhận không hỗ trợ BINARYMIME", "BINARYMIME is not supported")
     TOO_BIG = ("5.3.4", Scope.MAIL, "thư lớn hơn giới hạn của máy nhận", "message too big for the next hop")
     BARE_NEWLINE = ("5.6.0", Scope.MAIL, "thư có ký tự CR hoặc LF đứng riêng", "bare CR or LF in the message")
+    STOPPED = ("4.3.2", Scope.MAIL, "dịch vụ dừng khi đang gửi", "the service stopped while sending")
     SURPRISE = ("4.3.0", Scope.MAIL, "lỗi nội bộ khi chuyển thư", "internal fault while sending")
 
     def __init__(self, status: str, scope: Scope, vi: str, en: str) -> None:

@@ -14,6 +14,7 @@ _SETTLED = {
     Result.FAILED: DispatchState.FAILED,
 }
 
+EXPIRED_STATUS = "4.4.7"  # RFC 3463: delivery time expired
 EXPIRED = "quá thời hạn gửi lại (delivery time expired)"
 CRASHES = 3
 
@@ -37,7 +38,7 @@ def settlement(
     expiry = expires_at(dispatch.created_at or now, working_days, holidays)
     detail = detail_of(outcome)
     if now >= expiry:
-        return DispatchState.FAILED, now, f"4.4.7 {EXPIRED}: {detail}"
+        return DispatchState.FAILED, now, f"{EXPIRED_STATUS} {EXPIRED}: {detail}"
     due = next_attempt(dispatch.attempts, dispatch.urgency, now, schedule)
     return DispatchState.DEFERRED, min(due, expiry), detail
 

@@ -23,7 +23,7 @@ from mailrelay.model.record import MailRecord
 from mailrelay.pipeline.letters import forget_letter
 from mailrelay.pipeline.parts import Parts
 from mailrelay.pipeline.settle import close, settle
-from mailrelay.receipts import drawer
+from mailrelay.receipts import transport
 from mailrelay.store import dispatches, log, messages, receipts
 from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import count
@@ -48,6 +48,7 @@ class Dispatcher:
         self._lease = lease
         self._parallel = parallel
         self._sending: set[asyncio.Task[None]] = set()
+        self._ending = False
 
     async def run(self) -> None:
         """Deliver until cancelled. What is being sent then has ten seconds to end, or goes back into the queue."""
@@ -108,6 +109,7 @@ class Dispatcher:
         return min(_LOOK, max(0.05, (due - self._parts.now()).total_seconds()))
 
     async def _drain(self) -> None:
+        self._ending = True
         if not self._sending:
             return
         _, unfinished = await asyncio.wait(self._sending, timeout=_DRAIN)
@@ -127,9 +129,7 @@ class Dispatcher:
             raise
         failpoint("deliver.after-send")
         tried = tuple(zip(consignment, outcomes, strict=True))
-        settling = asyncio.ensure_future(
-            parts.store.write(lambda tx: settle(tx, parts.office(), record, tried, parts.now()))
-        )
+        settling = asyncio.ensure_future(self._write_down(record, tried))
         try:
             await asyncio.shield(settling)
         except asyncio.CancelledError:
@@ -138,6 +138,20 @@ class Dispatcher:
         failpoint("deliver.after-settle")
         parts.bells.receipts.set()
         await forget_letter(parts, mail_id, record.message_class)
+
+    async def _write_down(self, record: MailRecord, tried: Sequence[tuple[Dispatch, Outcome]]) -> None:
+        """Settle. A store that is full or locked for a while is asked again: a try without an end would be made twice."""
+        parts = self._parts
+        while True:
+            try:
+                await parts.store.write(lambda tx: settle(tx, parts.office(), record, tried, parts.now()))
+            except StoreFault as fault:
+                if self._ending or not parts.store.healthy:
+                    raise
+                telemetry.error("delivery-store-fault", mail_id=record.message.mail_id, fault=str(fault))
+                await asyncio.sleep(_LOOK)
+            else:
+                return
 
     async def _outcomes(self, record: MailRecord, consignment: Sequence[Dispatch]) -> tuple[Outcome, ...]:
         """Send. A fault of ours puts the mail off like any other trouble: only the death of the process is a crash."""
@@ -225,7 +239,7 @@ def _claim(
         log.append(tx, LogEvent(now, EventKind.HELD, dispatch.mail_id, actor="mailrelay", detail=detail))
         record = messages.get(tx, dispatch.mail_id)
         assert record is not None
-        for receipt in drawer.on_poisoned(record, dispatch, _POISONED, office.directory, now):
+        for receipt in transport.on_poisoned(record, dispatch, _POISONED, office.directory, now):
             receipts.insert(tx, receipt)
         close(tx, dispatch.mail_id)
     return sound, poisoned

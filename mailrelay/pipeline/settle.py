@@ -45,9 +45,7 @@ def settle(
         _note_in_books(tx, record, office, [dispatch for dispatch, _ in moved], sendings, now)
     booked = [entry for entry in entries.of_mail(tx, mail_id) if entry.book is Book.INCOMING]
     told_failed = _told_failed(tx, mail_id) if any(d.state in _ARRIVED for d, _ in moved) else frozenset()
-    for receipt in drawer.on_settled(
-        record, moved, office.directory, now, entries=booked, told_failed=told_failed
-    ):
+    for receipt in drawer.on_settled(record, moved, office.directory, now, entries=booked, told_failed=told_failed):
         receipts.insert(tx, receipt)
     _close(tx, mail_id, sendings)
 

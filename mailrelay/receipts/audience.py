@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 from mailrelay.model.agency import Directory
 from mailrelay.model.decision import Action
-from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome
-from mailrelay.model.document import Urgency
+from mailrelay.model.dispatch import Dispatch, Outcome
 from mailrelay.model.envelope import Envelope, Notify
 from mailrelay.model.finding import Check, Verdict
 from mailrelay.model.record import MailRecord
-
-_DELAY = {Urgency.NORMAL: timedelta(hours=4)}  # after which a delay is told to a sender who asked
-_DELAY_URGENT = timedelta(minutes=15)
 
 
 def holder_of(record: MailRecord, recipient: str, directory: Directory) -> str:
     """Who decides on a held mail: the sender's văn thư, for outside mail the receiver's, for malware the operator."""
     if any(f.check is Check.ANTIVIRUS and f.verdict is Verdict.FAIL for f in record.findings):
-        return directory.system_addresses.get("postmaster", f"postmaster@{directory.domain}")
+        return operator(directory)
     for address in (record.message.envelope.sender, recipient):
         agency = directory.agency_of(address)
         if agency is not None and agency.clerk:
             return agency.clerk
+    return operator(directory)
+
+
+def operator(directory: Directory) -> str:
+    """Who looks after the service itself."""
     return directory.system_addresses.get("postmaster", f"postmaster@{directory.domain}")
 
 
@@ -66,19 +66,10 @@ def wants(dispatch: Dispatch, what: Notify, *, unasked: bool = False) -> bool:
     return unasked if notify is None else what in notify and Notify.NEVER not in notify
 
 
-def asked_for(settled: Sequence[tuple[Dispatch, Outcome]], now: datetime) -> dict[str, list[tuple[Dispatch, Outcome]]]:
-    """Sort what was asked for by RFC 3464 action. A next hop that took over the duty to report leaves none to us."""
-    asked: dict[str, list[tuple[Dispatch, Outcome]]] = {"delivered": [], "relayed": [], "delayed": []}
+def asked_for(settled: Sequence[tuple[Dispatch, Outcome]]) -> dict[str, list[tuple[Dispatch, Outcome]]]:
+    """Sort the successes that were asked for by RFC 3464 action. A next hop that took over the duty leaves none to us."""
+    asked: dict[str, list[tuple[Dispatch, Outcome]]] = {"delivered": [], "relayed": []}
     for dispatch, outcome in settled:
-        if dispatch.state is DispatchState.DELIVERED and wants(dispatch, Notify.SUCCESS):
-            asked["delivered"].append((dispatch, outcome))
-        elif dispatch.state is DispatchState.RELAYED and wants(dispatch, Notify.SUCCESS) and not outcome.dsn:
-            asked["relayed"].append((dispatch, outcome))
-        elif dispatch.state is DispatchState.DEFERRED and wants(dispatch, Notify.DELAY) and _is_late(dispatch, now):
-            asked["delayed"].append((dispatch, outcome))
+        if dispatch.state.value in asked and wants(dispatch, Notify.SUCCESS) and not outcome.dsn:
+            asked[dispatch.state.value].append((dispatch, outcome))
     return asked
-
-
-def _is_late(dispatch: Dispatch, now: datetime) -> bool:
-    limit = _DELAY.get(dispatch.urgency, _DELAY_URGENT)
-    return dispatch.created_at is not None and now - dispatch.created_at >= limit

@@ -30,7 +30,7 @@ SCHEMA = "mailrelay/bien-nhan/1"
 NAME = "Hệ thống gửi, nhận văn bản điện tử"
 DATA_NAME = "bien-nhan.json"
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(<[!-;=?-~]{1,250}>)", re.IGNORECASE | re.MULTILINE)
-_REPORTS = (ReceiptKind.FAILED, ReceiptKind.DSN)
+_REPORTS = (ReceiptKind.FAILED, ReceiptKind.DSN)  # in the form of RFC 6522, unless nobody asked for it
 # Caused by an answer to the received mail (RFC 3834 section 5); the rest is news to somebody who sent nothing.
 _REPLIES = (ReceiptKind.SENT, ReceiptKind.RETURNED, ReceiptKind.FAILED, ReceiptKind.DSN)
 
@@ -185,9 +185,9 @@ def _body(
         mime.leaf("application/pkcs7-signature", seal, name=f"{DATA_NAME}.p7s", disposition="attachment"),
     ]
     mixed = mime.multipart("mixed", [alternative, *sealed], f"=_{notice_id}_m")
-    if receipt.kind not in _REPORTS:
-        return mixed
     facts = dict(receipt.facts)
+    if receipt.kind not in _REPORTS or facts.get("unasked"):
+        return mixed
     status = delivery_status(facts, letterhead.hostname or letterhead.domain)
     whole = facts["mail"]["ret"].upper() == "FULL" and facts["action"] == "failed"
     third = returned_header(facts, original, whole=whole)

@@ -7,8 +7,7 @@ strangers get none unless their address is proved (no backscatter).
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from mailrelay.model.agency import Agency, Directory, Role
@@ -16,15 +15,17 @@ from mailrelay.model.decision import Action, RecipientDecision
 from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome
 from mailrelay.model.document import MessageClass, Recognition, Secrecy
 from mailrelay.model.entry import Book, RegisterEntry
-from mailrelay.model.envelope import Door, Envelope, Notify
+from mailrelay.model.envelope import Door, Envelope
 from mailrelay.model.identity import AgencyId, MailId
 from mailrelay.model.message import Content
 from mailrelay.model.receipt import Receipt, ReceiptKind
 from mailrelay.model.record import MailRecord
 from mailrelay.receipts import facts as fact
 from mailrelay.receipts.acknowledge import may_answer
-from mailrelay.receipts.audience import asked_for, holder_of, is_ours, is_proved, owes_slip, wants
+from mailrelay.receipts.audience import holder_of, is_ours, is_proved, owes_slip
+from mailrelay.receipts.blank import about, basic, make, sender
 from mailrelay.receipts.facts import Facts
+from mailrelay.receipts.transport import batch, expanded, reports
 
 
 def on_accept(
@@ -48,6 +49,7 @@ def on_accept(
         returned += record.decision.with_action(Action.REJECT)
     if _wants_confirmation(record, going) and may_answer(content, record.message.envelope):
         receipts.append(_sent(record, going, directory, now))
+    receipts += expanded(record, directory, now)
     if returned and is_proved(record):
         receipts.append(_returned(record, returned, directory, now))
     receipts += _held(record, directory, now)
@@ -64,10 +66,12 @@ def on_settled(
     now: datetime,
     *,
     entries: Sequence[RegisterEntry] = (),
+    told_failed: Collection[str] = (),
 ) -> tuple[Receipt, ...]:
     """A batch of dispatches was tried: slips for those that arrived, one `failed` for those that failed, `dsn` where asked for.
 
-    `entries` are the incoming entries of the mail after the arrival was noted (they may already bear a số đến).
+    `entries` are the incoming entries of the mail after the arrival was noted (they may already bear a số đến);
+    `told_failed` the recipients (lower case) of whom the sender was told that they were not reached.
     """
     if record.message_class is MessageClass.RECEIPT:
         return ()
@@ -77,18 +81,7 @@ def on_settled(
         receipts += _slips(record, arrived, entries, directory, now)
     if not is_proved(record):
         return tuple(receipts)
-    failed = [
-        pair
-        for pair in settled
-        if pair[0].state is DispatchState.FAILED and wants(pair[0], Notify.FAILURE, unasked=True)
-    ]
-    if failed:
-        receipts.append(_report(record, ReceiptKind.FAILED, "failed", failed, directory, now))
-    for action, pairs in asked_for(settled, now).items():
-        # A delay is told once for each dispatch, however the tries are batched.
-        groups = [[pair] for pair in pairs] if action == "delayed" else [pairs] if pairs else []
-        receipts += [_report(record, ReceiptKind.DSN, action, group, directory, now) for group in groups]
-    return tuple(receipts)
+    return (*receipts, *reports(record, settled, directory, now, told_failed))
 
 
 def on_entry_returned(
@@ -99,7 +92,7 @@ def on_entry_returned(
         return ()
     agency = directory.agency(entry.agency)
     facts = {
-        **_basic(record, directory),
+        **basic(record, directory),
         "by": "agency",
         "agency": entry.agency,
         "agency_name": agency.name if agency else entry.agency,
@@ -108,20 +101,20 @@ def on_entry_returned(
         "clerk": fact.line(clerk, 254),
         "entry": fact.of_entry(entry),
     }
-    return (_receipt(ReceiptKind.RETURNED, record, _sender(record), f"agency:{entry.agency}", facts, now, directory),)
+    return (about(ReceiptKind.RETURNED, record, sender(record), f"agency:{entry.agency}", facts, now, directory),)
 
 
 def status_slip(entry: RegisterEntry, record: MailRecord, to: str, now: datetime, *, directory: Directory) -> Receipt:
     """The state of a paper in the receiving agency's book, for who asks. No event causes it: statuses are data, not mails."""
     agency = directory.agency(entry.agency)
     facts = {
-        **_basic(record, directory),
+        **basic(record, directory),
         "agency": entry.agency,
         "agency_name": agency.name if agency else entry.agency,
         "entry": fact.of_entry(entry),
     }
     event = f"status:{entry.agency}:{entry.status.value}:{fact.moment(now)}"
-    return _receipt(ReceiptKind.STATUS, record, to, event, facts, now, directory)
+    return about(ReceiptKind.STATUS, record, to, event, facts, now, directory)
 
 
 def on_held_returned(
@@ -139,15 +132,15 @@ def on_held_returned(
     names = directory or Directory("", (), ())
     recipients = [fact.of_dispatch(dispatch, None, names, "returned", now) for dispatch in held]
     facts = {
-        **_basic(record, names),
+        **basic(record, names),
         "by": "holder",
         "reason": fact.line(reason, 500),
         "clerk": fact.line(actor, 254),
         "clerk_name": fact.name_of(actor, names),
         "recipients": recipients,
     }
-    event = f"holder:{_batch(held)}"
-    return (_receipt(ReceiptKind.RETURNED, record, _sender(record), event, facts, now, directory),)
+    event = f"holder:{batch(held)}"
+    return (about(ReceiptKind.RETURNED, record, sender(record), event, facts, now, directory),)
 
 
 def on_secret_refused(
@@ -175,7 +168,7 @@ def on_secret_refused(
     }
     unique = dict.fromkeys(address.lower() for address in to)
     return tuple(
-        _make(
+        make(
             ReceiptKind.ALERT,
             mail_id,
             address,
@@ -194,26 +187,14 @@ def _wants_confirmation(record: MailRecord, going: Sequence[RecipientDecision]) 
     return official and is_ours(record.message.envelope) and any("receipt:sent" in one.obligations for one in going)
 
 
-def _sender(record: MailRecord) -> str:
-    return record.message.envelope.sender
-
-
-def _basic(record: MailRecord, directory: Directory) -> Facts:
-    return {
-        "mail": fact.of_mail(record, directory),
-        "document": fact.of_document(record.document, directory),
-        "warnings": list(record.warnings),
-    }
-
-
 def _sent(record: MailRecord, going: Sequence[RecipientDecision], directory: Directory, now: datetime) -> Receipt:
     facts = {
-        **_basic(record, directory),
+        **basic(record, directory),
         "files": fact.of_files(record),
         "checks": fact.of_sender_checks(record),
         "recipients": [fact.of_recipient(decided, directory) for decided in going],
     }
-    return _receipt(ReceiptKind.SENT, record, _sender(record), "accepted", facts, now, directory)
+    return about(ReceiptKind.SENT, record, sender(record), "accepted", facts, now, directory)
 
 
 def _returned(
@@ -221,13 +202,13 @@ def _returned(
 ) -> Receipt:
     total = len(record.decision.recipients) if record.decision else len(returned)
     facts = {
-        **_basic(record, directory),
+        **basic(record, directory),
         "by": "system",
         "total": total,
         "files": fact.of_files(record),
         "recipients": [fact.of_recipient(decided, directory) for decided in returned],
     }
-    return _receipt(ReceiptKind.RETURNED, record, _sender(record), "judged", facts, now, directory)
+    return about(ReceiptKind.RETURNED, record, sender(record), "judged", facts, now, directory)
 
 
 def _held(record: MailRecord, directory: Directory, now: datetime) -> list[Receipt]:
@@ -242,15 +223,23 @@ def _held(record: MailRecord, directory: Directory, now: datetime) -> list[Recei
         {"address": address, "name": fact.name_of(address, directory), "agency": fact.agency_name(address, directory)}
         for address in holders
     ]
-    basic = {**_basic(record, directory), "holders": named}
+    shared = {**basic(record, directory), "holders": named}
     receipts = []
     for address, group in holders.items():
-        facts = {**basic, "to_holder": True, "recipients": [fact.of_recipient(decided, directory) for decided in group]}
-        receipts.append(_receipt(ReceiptKind.HELD, record, address, "judged", facts, now, directory))
-    sender = _sender(record)
-    if is_ours(record.message.envelope) and sender.lower() not in {address.lower() for address in holders}:
-        facts = {**basic, "to_holder": False, "recipients": [fact.of_recipient(decided, directory) for decided in held]}
-        receipts.append(_receipt(ReceiptKind.HELD, record, sender, "judged", facts, now, directory))
+        facts = {
+            **shared,
+            "to_holder": True,
+            "recipients": [fact.of_recipient(decided, directory) for decided in group],
+        }
+        receipts.append(about(ReceiptKind.HELD, record, address, "judged", facts, now, directory))
+    author = sender(record)
+    if is_ours(record.message.envelope) and author.lower() not in {address.lower() for address in holders}:
+        facts = {
+            **shared,
+            "to_holder": False,
+            "recipients": [fact.of_recipient(decided, directory) for decided in held],
+        }
+        receipts.append(about(ReceiptKind.HELD, record, author, "judged", facts, now, directory))
     return receipts
 
 
@@ -262,9 +251,9 @@ def _slips(
     That is the issuer, which need not be the box's own agency: the VP UBND's văn thư sends the papers of UBND tỉnh, and the
     office is one of their receivers.
     """
-    sender = directory.agency_of(_sender(record))
-    issuer = record.document.issuer if record.document and sender else None
-    own = issuer or (sender.agency_id if sender else None)
+    author = directory.agency_of(sender(record))
+    issuer = record.document.issuer if record.document and author else None
+    own = issuer or (author.agency_id if author else None)
     reached: dict[AgencyId, tuple[Agency, list[str]]] = {}
     for address in addresses:
         agency = directory.agency_of(address) if owes_slip(record, address) else None
@@ -274,7 +263,7 @@ def _slips(
     receipts = []
     for agency, agency_addresses in reached.values():
         facts = {
-            **_basic(record, directory),
+            **basic(record, directory),
             "agency": agency.agency_id,
             "agency_name": agency.name,
             "automatic": agency.automatic_acceptance,
@@ -285,47 +274,9 @@ def _slips(
             ],
             "files": fact.of_files(record),
             "checks": fact.of_sender_checks(record),
-            "sender_agency": sender.name if sender else "",
+            "sender_agency": author.name if author else "",
             "authenticated": record.message.envelope.origin.is_authenticated,
         }
         event = f"arrived:{agency.agency_id}"
-        receipts.append(_receipt(ReceiptKind.INCOMING, record, agency.clerk, event, facts, now, directory))
+        receipts.append(about(ReceiptKind.INCOMING, record, agency.clerk, event, facts, now, directory))
     return receipts
-
-
-def _report(
-    record: MailRecord,
-    kind: ReceiptKind,
-    action: str,
-    pairs: Sequence[tuple[Dispatch, Outcome]],
-    directory: Directory,
-    now: datetime,
-) -> Receipt:
-    facts = {
-        **_basic(record, directory),
-        "action": action,
-        "recipients": [fact.of_dispatch(dispatch, outcome, directory, action, now) for dispatch, outcome in pairs],
-    }
-    event = f"{action}:{_batch([dispatch for dispatch, _ in pairs])}"
-    return _receipt(kind, record, _sender(record), event, facts, now, directory)
-
-
-def _batch(dispatches: Sequence[Dispatch]) -> str:
-    """A short name of a set of dispatches, the same however often it is made."""
-    names = sorted(f"{d.dispatch_id}:{d.recipient.address.lower()}" for d in dispatches)
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-
-
-def _receipt(
-    kind: ReceiptKind, record: MailRecord, to: str, event: str, facts: Facts, now: datetime, directory: Directory | None
-) -> Receipt:
-    return _make(kind, record.message.mail_id, to, event, facts, now, directory)
-
-
-def _make(
-    kind: ReceiptKind, mail_id: MailId, to: str, event: str, facts: Facts, now: datetime, directory: Directory | None
-) -> Receipt:
-    """`outside` adds the English lines; the key names mail, kind, recipient and event."""
-    outside = directory is not None and bool(directory.domain) and not directory.is_local(to)
-    key = f"{mail_id}:{kind.value}:{to.lower()}:{event}"
-    return Receipt(kind, mail_id, to, key, now, {**facts, "outside": outside, "event_at": fact.moment(now)})

@@ -27,7 +27,7 @@ from mailrelay.receipts.sections import (
     urgency_tag,
     who,
 )
-from mailrelay.receipts.trouble import alert, failed, held, returned
+from mailrelay.receipts.trouble import alert, delayed, failed, held, returned
 
 
 def card(kind: ReceiptKind, facts: Facts, desk: Desk) -> Card:
@@ -132,18 +132,30 @@ _REPORTED = {
         ),
         Text("Không cần làm gì thêm; cần chắc chắn thì hỏi nơi nhận.", ""),
     ),
-    "delayed": (
-        "CHẬM CHUYỂN",
-        Tone.WAIT,
-        Text("chưa chuyển được, hệ thống đang thử lại", "delayed, still being retried"),
-        Text("Không cần gửi lại; nếu gấp, báo nơi nhận bằng cách khác.", "Do not send again."),
+    "expanded": (
+        "ĐÃ CHUYỂN NHÓM",
+        Tone.GOOD,
+        Text(
+            "đã nhận và chuyển tiếp đến các thành viên của nhóm", "accepted and passed on to the members of the group"
+        ),
+        Text("Không cần làm gì thêm; thành viên nào không nhận được, hệ thống báo ngay.", "Nothing needs to be done."),
     ),
 }
+_CORRECTED = Text(
+    "Bỏ qua thông báo không chuyển được trước đây; không cần gửi lại.",
+    "Please disregard the earlier non-delivery notice; do not send again.",
+)
 
 
 def _reported(facts: Facts, desk: Desk) -> Card:
+    if facts["action"] == "delayed":
+        return delayed(facts, desk)
     badge, tone, state, next_step = _REPORTED[facts["action"]]
     count = len(facts["recipients"])
+    corrects = facts.get("corrects", False)
+    if corrects:
+        badge, next_step = "ĐÍNH CHÍNH", _CORRECTED
+        state = Text(f"trước đó báo không chuyển được, nay {state.vi}", f"after all {state.en}")
     return Card(
         badge=badge,
         subject=subject_tail(facts),
@@ -187,6 +199,7 @@ FORMS: dict[ReceiptKind, Callable[[Facts, Desk], Card]] = {
     ReceiptKind.INCOMING: _incoming,
     ReceiptKind.RETURNED: returned,
     ReceiptKind.FAILED: failed,
+    ReceiptKind.DELAYED: delayed,
     ReceiptKind.HELD: held,
     ReceiptKind.ALERT: alert,
     ReceiptKind.STATUS: _status,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 
 from mailrelay.receipts import mime
@@ -12,7 +13,10 @@ from mailrelay.receipts.mime import Part
 
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\Z")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
-_DEFAULT_STATUS = {"failed": "5.0.0", "delayed": "4.0.0", "delivered": "2.0.0", "relayed": "2.0.0", "returned": "5.7.1"}
+_REMOTE = re.compile(r"(?P<name>[^\[\]/\s]+)?(?:\[(?P<address>[0-9A-Fa-f:.]+)\])?(?::\d+)?\Z")
+# The classes of status that an action may bear, its default first. A failure bears class 4 when it was the end of retrying:
+# RFC 3463 section 3.1, RFC 3464 section 2.3.4.
+_CLASSES = {"failed": "54", "delayed": "4", "delivered": "2", "relayed": "2", "expanded": "2"}
 
 
 def delivery_status(facts: Facts, hostname: str) -> Part:
@@ -28,18 +32,42 @@ def delivery_status(facts: Facts, hostname: str) -> Part:
 
 
 def _recipient(recipient: Facts, action: str) -> list[str]:
-    status = recipient["status"] if _STATUS.match(recipient["status"]) else _DEFAULT_STATUS[action]
+    status = recipient["status"]
     # A status contradicts its action only by a fault of the next hop; the action is what we know (RFC 3464 section 2.3.4).
-    if status[0] != _DEFAULT_STATUS[action][0]:
-        status = _DEFAULT_STATUS[action]
+    if not _STATUS.match(status) or status[0] not in _CLASSES[action]:
+        status = f"{_CLASSES[action][0]}.0.0"
     lines = [f"Original-Recipient: {_original(recipient['orcpt'])}"] if recipient["orcpt"] else []
     lines += [f"Final-Recipient: {_typed(recipient['address'])}", f"Action: {action}", f"Status: {status}"]
-    if recipient["remote"]:
-        lines.append(f"Remote-MTA: dns; {_ascii(recipient['remote'])}")
+    if remote := _remote(recipient["remote"]):
+        lines.append(f"Remote-MTA: {remote}")
     if recipient["code"] or (recipient["text"] and action in ("failed", "delayed")):
         kind = "smtp" if recipient["code"] else "x-mailrelay"
         lines.append(f"Diagnostic-Code: {kind}; {_diagnostic(recipient)}")
-    return [*lines, f"Last-Attempt-Date: {_date(recipient['at'])}"]
+    lines.append(f"Last-Attempt-Date: {_date(recipient['at'])}")
+    if action == "delayed" and recipient.get("until"):
+        lines.append(f"Will-Retry-Until: {_date(recipient['until'])}")
+    return lines
+
+
+def _remote(hop: str) -> str:
+    """The machine that answered, as RFC 3464 section 2.3.5 names it: its domain, or its address in brackets.
+
+    A hop is recorded as "mx.example.vn[192.0.2.7]:25" or "192.0.2.7:25"; what is no such name keeps its form under another type.
+    """
+    found = _REMOTE.match(hop)
+    if not hop or found is None:
+        return f"x-mailrelay; {_ascii(hop)}" if hop else ""
+    name, address = found["name"] or "", found["address"] or ""
+    name = name.rpartition(":")[0] if name.rpartition(":")[2].isdigit() else name
+    return f"dns; [{address or name}]" if not name or _is_address(name) else f"dns; {_ascii(name)}"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _diagnostic(recipient: Facts) -> str:

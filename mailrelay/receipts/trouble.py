@@ -114,11 +114,16 @@ def _undelivered(facts: Facts) -> tuple[Section, Text, tuple[str, ...]]:
     lines, remedies, english = [], {}, []
     for one in facts["recipients"][:60]:
         meaning, remedy = words.delivery_status(one["status"])
-        reply = f" – máy chủ nhận trả lời: {one['text']}" if one["text"] else ""
-        lines.append(f"{who(one)}: {meaning.vi}{reply}")
+        lines.append(f"{who(one)}: {meaning.vi}{_said(one)}")
         remedies[remedy.vi] = remedy.en
         english.append(f"{one['address']}: {meaning.en}" + (f" ({one['text']})" if one["text"] else ""))
     return Section(f"Nơi nhận ({len(facts['recipients'])})", lines=tuple(lines)), _joined(remedies), tuple(english)
+
+
+def _said(one: Facts) -> str:
+    """The next hop's own words, or what we found without any word of it."""
+    said = "máy chủ nhận trả lời: " if one["code"] else ""
+    return f" – {said}{one['text']}" if one["text"] else ""
 
 
 def _joined(remedies: dict[str, str]) -> Text:
@@ -142,6 +147,35 @@ def failed(facts: Facts, desk: Desk) -> Card:
         footer=footer(facts, desk),
         english=facts["outside"],
         details_en=english,
+    )
+
+
+def delayed(facts: Facts, desk: Desk) -> Card:
+    count = len(facts["recipients"])
+    until = moment(min(one["until"] for one in facts["recipients"]))
+    lines, english = [], []
+    for one in facts["recipients"][:60]:
+        meaning, _ = words.delivery_status(one["status"])
+        lines.append(f"{who(one)}: {meaning.vi}{_said(one)}; lần thử tiếp theo {moment(one['next_at'])}")
+        english.append(f"{one['address']}: {meaning.en}" + (f" ({one['text']})" if one["text"] else ""))
+    return Card(
+        badge="CHẬM CHUYỂN",
+        subject=urgency_tag(facts) + subject_tail(facts),
+        title=words.KINDS[ReceiptKind.DELAYED].vi,
+        tone=Tone.WAIT,
+        outcome=Text(
+            f"Chưa chuyển được {paper(facts)} đến {count} nơi nhận; hệ thống đang tiếp tục thử.",
+            f"Not yet delivered to {count} recipient(s), still being tried: {paper_en(facts)}.",
+        ),
+        next_step=Text(
+            f"Không cần gửi lại: hệ thống tự thử lại đến {until}; đến lúc đó vẫn không được thì báo ông/bà."
+            " Nếu gấp, báo trước cho nơi nhận bằng điện thoại.",
+            f"Do not send again: it is tried until {until}. If it is urgent, tell the receiver by other means.",
+        ),
+        sections=(Section(f"Nơi nhận ({count})", lines=tuple(lines)), *understood(facts)),
+        footer=footer(facts, desk),
+        english=facts["outside"],
+        details_en=tuple(english),
     )
 
 

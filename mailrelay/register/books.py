@@ -19,6 +19,8 @@ from mailrelay.store import entries
 from mailrelay.store.transaction import Transaction
 
 _WAITING = frozenset({EntryStatus.AWAITING, EntryStatus.ARRIVED})
+# What was given up may still arrive: a lost answer, another sending, a person who tries again.
+_NOT_YET_THERE = frozenset({EntryStatus.AWAITING, EntryStatus.NOT_DELIVERED})
 
 
 def document_key(document: Document, issuer: str, year: int) -> str | None:
@@ -121,7 +123,7 @@ def receiving_agencies(
 
 def arrive(tx: Transaction, entry: RegisterEntry, agency: Agency, now: datetime) -> RegisterEntry:
     """Record that the paper lies in the agency's mailbox (status 01); number it at once where the agency opted in."""
-    if entry.book is not Book.INCOMING or entry.status is not EntryStatus.AWAITING:
+    if entry.book is not Book.INCOMING or entry.status not in _NOT_YET_THERE:
         return entry
     entries.set_status(tx, entry.entry_id, EntryStatus.ARRIVED, at=now, actor="mailrelay")
     if agency.automatic_acceptance:

@@ -19,6 +19,7 @@ INSERT = (
 DUE = f"SELECT {_COLUMNS} FROM receipt WHERE state = 'due' ORDER BY receipt_id LIMIT :limit"
 MARK = "UPDATE receipt SET state = :state, notice_id = coalesce(:notice_id, notice_id) WHERE receipt_id = :receipt_id"
 OF_MAIL = f"SELECT {_COLUMNS} FROM receipt WHERE mail_id = :mail_id ORDER BY receipt_id"
+OF_KIND = f"SELECT {_COLUMNS} FROM receipt WHERE mail_id = :mail_id AND kind = :kind ORDER BY receipt_id"
 GET = f"SELECT {_COLUMNS} FROM receipt WHERE receipt_id = :receipt_id"
 BY_NOTICE = f"SELECT {_COLUMNS} FROM receipt WHERE notice_id = :notice_id"
 
@@ -72,6 +73,11 @@ def mark(tx: Transaction, receipt_id: int, state: ReceiptState, notice_id: MailI
 def of_mail(tx: Transaction, mail_id: MailId) -> tuple[Receipt, ...]:
     """The receipts about a mail."""
     return tuple(_receipt(row) for row in tx.rows(OF_MAIL, {"mail_id": mail_id}))
+
+
+def of_kind(tx: Transaction, mail_id: MailId, kind: ReceiptKind) -> tuple[Receipt, ...]:
+    """The receipts of one kind about a mail."""
+    return tuple(_receipt(row) for row in tx.rows(OF_KIND, {"mail_id": mail_id, "kind": kind}))
 
 
 def get(tx: Transaction, receipt_id: int) -> Receipt | None:

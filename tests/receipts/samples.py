@@ -6,8 +6,10 @@ import email
 import email.policy
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from email.message import EmailMessage
 
+from mailrelay.model.agency import Group
 from mailrelay.model.decision import Action, Reason
 from mailrelay.model.dispatch import DispatchState, Result
 from mailrelay.model.document import Secrecy
@@ -16,8 +18,9 @@ from mailrelay.model.envelope import Notify, Recipient
 from mailrelay.model.finding import Check, Finding, Verdict
 from mailrelay.model.identity import AgencyId
 from mailrelay.model.receipt import Notice, Receipt
-from mailrelay.receipts import drawer
+from mailrelay.receipts import drawer, transport
 from mailrelay.receipts.compose import Letterhead, data_file, notice
+from mailrelay.receipts.transport import Late
 from tests.province import ARRIVED, DIRECTORY, a_content, an_envelope, at
 from tests.receipts.office import MAIL_ID, NOTICE_ID, SIGNED_AT, a_decision, a_dispatch, a_record, an_outcome
 
@@ -78,14 +81,19 @@ def held(index: int) -> Receipt:
 
 
 def settled(
-    state: DispatchState, notify: frozenset[Notify] | None = None, orcpt: str | None = None, **outcome: object
+    state: DispatchState,
+    notify: frozenset[Notify] | None = None,
+    orcpt: str | None = None,
+    *,
+    told_failed: tuple[str, ...] = (),
+    **outcome: object,
 ) -> Receipt:
     record, *_ = a_record()
     dispatch = a_dispatch("x@y.vn", state, recipient=Recipient("x@y.vn", notify, orcpt))
     result = {DispatchState.FAILED: Result.FAILED, DispatchState.DEFERRED: Result.DEFERRED}.get(state, Result.DELIVERED)
     status = str(outcome.pop("status", "2.0.0"))
     pair = (replace(dispatch, created_at=ARRIVED.replace(day=20)), an_outcome(result, status, **outcome))
-    return drawer.on_settled(record, [pair], DIRECTORY, SIGNED_AT)[0]
+    return drawer.on_settled(record, [pair], DIRECTORY, SIGNED_AT, told_failed=told_failed)[0]
 
 
 def failed() -> Receipt:
@@ -139,6 +147,31 @@ def status() -> Receipt:
     return drawer.status_slip(entry(EntryStatus.ACCEPTED, 1234), record, at("vpubnd"), SIGNED_AT, directory=DIRECTORY)
 
 
+def delayed(notify: frozenset[Notify] | None = None) -> Receipt:
+    record, *_ = a_record()
+    dispatch = a_dispatch("x@y.vn", DispatchState.DEFERRED, recipient=Recipient("x@y.vn", notify))
+    dispatch = replace(dispatch, next_attempt_at=ARRIVED + timedelta(hours=5))
+    busy = an_outcome(Result.DEFERRED, "4.4.1", text="no route to host", remote="mx.y.vn[192.0.2.7]:25")
+    late = Late(dispatch, ARRIVED + timedelta(days=7), busy, ARRIVED + timedelta(hours=4))
+    return transport.on_delayed(record, [late], DIRECTORY, SIGNED_AT)[0]
+
+
+def expanded() -> Receipt:
+    group = Recipient(at("tatca"), frozenset({Notify.SUCCESS}), "rfc822;TatCa@hoabinh.gov.vn")
+    decision = a_decision({"sotc": Action.RELAY, "sokhdt": Action.RELAY})
+    record, *_ = a_record(envelope=replace(an_envelope(), recipients=(group,)), decision=decision)
+    members = Group(at("tatca"), "Tất cả các cơ quan", (at("sotc"), at("sokhdt")))
+    return transport.expanded(record, replace(DIRECTORY, groups=(members,)), SIGNED_AT)[0]
+
+
+def poisoned() -> Receipt:
+    record, *_ = a_record()
+    reason = Reason(
+        "queue.poisoned", "việc gửi thư này làm dịch vụ dừng", "it crashes the service", "Xem nhật ký.", "Look."
+    )
+    return transport.on_poisoned(record, a_dispatch("sotc", DispatchState.HELD), reason, DIRECTORY, SIGNED_AT)[0]
+
+
 ALL: dict[str, Callable[[], Receipt]] = {
     "sent": sent,
     "incoming": incoming,
@@ -153,5 +186,10 @@ ALL: dict[str, Callable[[], Receipt]] = {
     "status": status,
     "delivered": lambda: settled(DispatchState.DELIVERED, frozenset({Notify.SUCCESS})),
     "relayed": lambda: settled(DispatchState.RELAYED, frozenset({Notify.SUCCESS})),
-    "delayed": lambda: settled(DispatchState.DEFERRED, frozenset({Notify.DELAY}), status="4.4.1"),
+    "delayed": lambda: delayed(frozenset({Notify.DELAY})),
+    "delayed-unasked": delayed,
+    "expanded": expanded,
+    "corrected": lambda: settled(DispatchState.DELIVERED, told_failed=("x@y.vn",)),
+    "corrected-asked": lambda: settled(DispatchState.RELAYED, frozenset({Notify.SUCCESS}), told_failed=("x@y.vn",)),
+    "poisoned": poisoned,
 }

@@ -112,7 +112,8 @@ def test_no_notice_speaks_in_another_clock_or_tongue(name: str) -> None:
 
 def test_what_a_reply_is_and_what_is_news() -> None:
     replied = {name for name, make in ALL.items() if read(build(make()))["Auto-Submitted"] == "auto-replied"}
-    assert replied == {"sent", "returned", "given-back", "not-released", "failed", "delivered", "relayed", "delayed"}
+    told = {"sent", "returned", "given-back", "not-released", "failed", "delivered", "relayed", "delayed", "expanded"}
+    assert replied == told | {"corrected", "corrected-asked"}
 
 
 def test_notices_thread_under_the_mail_they_are_about() -> None:
@@ -148,7 +149,7 @@ def test_a_report_has_its_three_parts(name: str) -> None:
 
 def test_only_reports_are_reports() -> None:
     reports = {name for name, make in ALL.items() if read(build(make())).get_content_type() == "multipart/report"}
-    assert reports == {"failed", "delivered", "relayed", "delayed"}
+    assert reports == {"failed", "delivered", "relayed", "delayed", "expanded", "corrected-asked"}
 
 
 def test_the_whole_mail_comes_back_only_when_asked_for_with_a_failure() -> None:

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from mailrelay.model.decision import Action, Decision, Reason
 from mailrelay.model.dispatch import DispatchState, Result
-from mailrelay.model.document import MessageClass, Secrecy, Urgency
+from mailrelay.model.document import MessageClass, Secrecy
 from mailrelay.model.entry import Book, EntryStatus, RegisterEntry
 from mailrelay.model.envelope import Door, Envelope, Notify, Origin, Recipient
 from mailrelay.model.finding import Check, Finding, Verdict
@@ -224,28 +223,6 @@ def test_reports_are_given_as_rfc_3461_asks(
 ) -> None:
     receipts = after(settled(state, notify, dsn=dsn))
     assert [receipt.facts["action"] for receipt in receipts] == ([expected] if expected else [])
-
-
-@pytest.mark.parametrize(
-    ("urgency", "waited", "told"),
-    [
-        (Urgency.NORMAL, timedelta(hours=3), False),
-        (Urgency.NORMAL, timedelta(hours=4), True),
-        (Urgency.FLASH, timedelta(minutes=14), False),
-        (Urgency.URGENT, timedelta(minutes=15), True),
-    ],
-)
-def test_a_delay_is_told_once_when_asked_for_sooner_for_urgent_mail(
-    urgency: Urgency, waited: timedelta, told: bool
-) -> None:
-    dispatch, outcome = settled(DispatchState.DEFERRED, frozenset({Notify.DELAY}))
-    pair = (replace(dispatch, urgency=urgency), outcome)  # type: ignore[type-var]
-    other = settled(DispatchState.DEFERRED, frozenset({Notify.DELAY}), number=2)
-    alone = after(pair, now=ARRIVED + waited)
-    assert len(alone) == told
-    if told:
-        batched = after(pair, other, now=ARRIVED + waited)
-        assert alone[0].event_key in {receipt.event_key for receipt in batched}
 
 
 def test_strangers_get_no_report_and_proved_senders_do() -> None:

@@ -33,6 +33,8 @@ from tests.receipts.samples import ALL, LETTERHEAD, ORIGINAL, build, incoming, r
         ("held-sender", "[TẠM GIỮ] [KHẨN] 12/BC-STC"),
         ("alert-officer", "[CẢNH BÁO] Không nhận thư có dấu chỉ độ mật"),
         ("status", "[ĐÃ TIẾP NHẬN] 59/KH-UBND – Trao đổi văn bản điện tử trong hoạt động của các cơ quan nhà nước"),
+        ("delayed-unasked", "[CHẬM CHUYỂN] 59/KH-UBND"),
+        ("corrected", "[ĐÍNH CHÍNH] 59/KH-UBND"),
         ("delayed", "[CHẬM CHUYỂN] 59/KH-UBND – Trao đổi văn bản điện tử trong hoạt động của các cơ quan nhà nước"),
     ],
 )
@@ -120,7 +122,24 @@ PAPER = "văn bản số 59/KH-UBND ngày 28/10/2013 của UBND tỉnh Hòa Bìn
         ("status", [f"Văn thư Sở Tài chính đã tiếp nhận {PAPER}; số đến 1234, ngày 29/10/2013."]),
         ("delivered", ["đã chuyển đến hộp thư (1 nơi nhận)."]),
         ("relayed", ["đã chuyển sang hệ thống nhận, hệ thống đó không báo lại việc đến hộp thư (1 nơi nhận)."]),
-        ("delayed", ["chưa chuyển được, hệ thống đang thử lại (1 nơi nhận).", "Không cần gửi lại"]),
+        (
+            "delayed",
+            [
+                f"Chưa chuyển được {PAPER} đến 1 nơi nhận; hệ thống đang tiếp tục thử.",
+                "Không cần gửi lại: hệ thống tự thử lại đến 09:05 ngày 05/11/2013; đến lúc đó vẫn không được thì báo ông/bà.",
+                "x@y.vn: không kết nối được máy chủ nhận – no route to host; lần thử tiếp theo 14:05 ngày 29/10/2013",
+            ],
+        ),
+        ("delayed-unasked", ["Nếu gấp, báo trước cho nơi nhận bằng điện thoại."]),
+        ("expanded", ["đã nhận và chuyển tiếp đến các thành viên của nhóm (1 nơi nhận).", "Tất cả các cơ quan"]),
+        (
+            "corrected",
+            [
+                "trước đó báo không chuyển được, nay đã chuyển đến hộp thư (1 nơi nhận).",
+                "Bỏ qua thông báo không chuyển được trước đây; không cần gửi lại.",
+            ],
+        ),
+        ("poisoned", ["việc gửi thư này làm dịch vụ dừng", "Đang chờ ông/bà quyết định"]),
     ],
 )
 def test_wording(name: str, sentences: list[str]) -> None:

@@ -50,7 +50,9 @@ def test_a_failure_without_a_reply_is_our_own_diagnosis() -> None:
     ("action", "status", "expected"),
     [
         ("failed", "", "5.0.0"),
-        ("failed", "4.4.7", "5.0.0"),
+        ("failed", "4.4.7", "4.4.7"),
+        ("failed", "2.0.0", "5.0.0"),
+        ("expanded", "2.0.0", "2.0.0"),
         ("failed", "nonsense", "5.0.0"),
         ("delayed", "5.0.0", "4.0.0"),
         ("delayed", "4.4.1", "4.4.1"),
