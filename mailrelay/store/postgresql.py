@@ -23,7 +23,7 @@ import psycopg
 from psycopg import errors
 from psycopg.types.numeric import Int8Dumper
 
-from mailrelay.model.faults import StoreFault, StoreUnhealthy
+from mailrelay.model.faults import StoreFault, StoreFull, StoreUnhealthy
 from mailrelay.store import durable
 from mailrelay.store.transaction import Engine, Parameters, Row, Transaction, as_answer
 from mailrelay.telemetry import count, log
@@ -187,6 +187,9 @@ class PostgresqlBackend:
         except _AGAIN:
             self._undo(connection)
             raise
+        except errors.DiskFull as error:
+            self._undo(connection)
+            raise StoreFull(f"the store cannot write now: {error}") from error
         except BaseException as error:
             self._undo(connection)
             raise as_answer(error, psycopg.Error) from error

@@ -12,7 +12,7 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from mailrelay.model.faults import StoreFault
+from mailrelay.model.faults import StoreFault, StoreFull
 from mailrelay.store import Store, Transaction, dispatches, entries, log, messages, open_store, polls, receipts
 from mailrelay.store.engine import open_reader
 from mailrelay.store.postgresql import translate
@@ -135,6 +135,20 @@ async def test_an_error_that_a_closure_swallowed_is_no_commit(postgresql_url: st
 
     with pytest.raises(StoreFault):
         await store.write(swallow)
+    assert await store.read(lambda tx: log.search(tx)) == ()
+    await store.close()
+
+
+async def test_a_full_disk_of_the_server_is_told_as_such_and_passes(postgresql_url: str) -> None:
+    store = await open_store(postgresql_url)
+
+    def fill(tx: Transaction) -> None:
+        log.append(tx, event())
+        tx.execute("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$")
+
+    with pytest.raises(StoreFull):
+        await store.write(fill)
+    assert store.healthy
     assert await store.read(lambda tx: log.search(tx)) == ()
     await store.close()
 

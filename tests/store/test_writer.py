@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailrelay import failpoint
-from mailrelay.model.faults import StoreFault, StoreUnhealthy
+from mailrelay.model.faults import StoreFault, StoreFull, StoreUnhealthy
 from mailrelay.store import Store, Transaction, log, open_store
 from mailrelay.store.sqlite import LARGE
 from mailrelay.telemetry import counters
@@ -191,7 +191,7 @@ async def test_a_full_disk_fails_the_whole_batch_and_passes(store: Store) -> Non
         for _ in range(100):
             log.append(tx, event(actor="x" * 10_000))
 
-    assert await _fails_with(store, fill) == [StoreFault] * 3
+    assert await _fails_with(store, fill) == [StoreFull] * 3
     assert store.healthy
     assert await _actors(store) == set()
     await store.write(lambda tx: tx.rows("PRAGMA max_page_count = 1000000"))
