@@ -16,6 +16,7 @@ from mailrelay.model.agency import Directory, Mailbox
 from mailrelay.model.decision import Action, Decision, Reason, RecipientDecision
 from mailrelay.model.dispatch import Dispatch, DispatchState
 from mailrelay.model.document import MessageClass, Recognition, Secrecy, Urgency
+from mailrelay.model.document_types import TYPES
 from mailrelay.model.entry import EventKind, LogEvent, RegisterEntry
 from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
 from mailrelay.model.identity import AgencyId, MailId
@@ -60,7 +61,7 @@ def enter(tx: Transaction, judgement: Judgement, office: Office, now: datetime, 
         log.append(tx, LogEvent(now, EventKind.REPEATED, earlier, detail={"recipients": len(judgement.recipients)}))
         return Entered(earlier, repeated=True)
     (messages.update if known else messages.insert)(tx, judgement.kept)
-    log.append(tx, _received(record, office.directory, now))
+    log.append(tx, _received(record, office.directory, now), words=_words(record))
     entries = _books(tx, judgement, fresh, office.directory, now)
     sendings = _dispatches(judgement, fresh, office, now)
     dispatches.insert(tx, sendings)
@@ -78,7 +79,9 @@ def refuse(tx: Transaction, judgement: Judgement, directory: Directory, now: dat
     decided = judgement.decision.recipients[0]
     detail = {"rules": list(decided.rules), "refusal": decided.refusal, "sha256": record.message.digest}
     actor = record.message.envelope.sender
-    log.append(tx, LogEvent(now, EventKind.REFUSED, record.message.mail_id, actor=actor, detail=detail))
+    log.append(
+        tx, LogEvent(now, EventKind.REFUSED, record.message.mail_id, actor=actor, detail=detail), words=_words(record)
+    )
     if judgement.secrecy is not Secrecy.NONE:
         envelope, digest = record.message.envelope, record.message.digest
         for receipt in drawer.on_secret_refused(
@@ -147,6 +150,16 @@ def _received(record: MailRecord, directory: Directory, now: datetime) -> LogEve
     )
 
 
+def _words(record: MailRecord) -> str:
+    """What an auditor may search official mail by: the log keeps none of it of letters and of secret papers."""
+    document = record.document
+    if document is None or record.message_class is MessageClass.LETTER:
+        return ""
+    names = [kind.name for kind in TYPES if kind.abbreviation == document.type]
+    sender = record.message.envelope.sender
+    return " ".join((str(document.code or ""), *names, document.summary, record.subject, sender))
+
+
 def _books(
     tx: Transaction, judgement: Judgement, recipients: Sequence[Recipient], directory: Directory, now: datetime
 ) -> tuple[RegisterEntry, ...]:
@@ -176,7 +189,7 @@ def _books(
         entries.append(entry)
     for entry in entries:
         detail = {"entry": entry.entry_id, "book": entry.book.value, "year": entry.year, "seq": entry.seq}
-        log.append(tx, LogEvent(now, EventKind.REGISTERED, mail_id, entry.agency, detail=detail))
+        log.append(tx, LogEvent(now, EventKind.REGISTERED, mail_id, entry.agency, detail=detail), words=_words(record))
     return tuple(entries)
 
 

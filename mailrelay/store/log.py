@@ -24,10 +24,10 @@ _CONDITIONS = {
     "agency": "agency = :agency",
     "since": "at >= :since",
     "until": "at < :until",
-    "text": "text_fold LIKE :text ESCAPE '!'",
     "before_id": "event_id < :before_id",
 }
 _DETAIL = Mapping[str, Any]
+_MOST_WORDS = 16  # of one question
 
 
 def _event(row: Row) -> LogEvent:
@@ -47,9 +47,9 @@ def _words(value: object) -> Iterator[str]:
             yield from _words(item)
 
 
-def append(tx: Transaction, event: LogEvent) -> int:
-    """Add an event and return its id."""
-    words = " ".join((event.actor, event.agency or "", *_words(event.detail)))
+def append(tx: Transaction, event: LogEvent, *, words: str = "") -> int:
+    """Add an event and return its id. It is found by `words` too, which are no part of the event itself."""
+    text = " ".join((event.actor, event.agency or "", *_words(event.detail), words))
     event_id: int = tx.value(
         APPEND,
         {
@@ -59,7 +59,7 @@ def append(tx: Transaction, event: LogEvent) -> int:
             "agency": event.agency,
             "actor": plain(event.actor),
             "detail": dumps(event.detail, _DETAIL),
-            "text_fold": fold(plain(words)),
+            "text_fold": fold(plain(text)),
         },
     )
     return event_id
@@ -86,16 +86,21 @@ def search(
     before_id: int | None = None,
     limit: int = 50,
 ) -> tuple[LogEvent, ...]:
-    """Events newest first: `since` <= at < `until`, `text` folded and found anywhere. `before_id` continues a page."""
+    """Events newest first: `since` <= at < `until`, every word of `text` found anywhere, in any spelling.
+
+    `before_id` continues a page.
+    """
     asked: dict[str, Any] = {
         "kind": kind,
         "agency": agency,
         "since": None if since is None else microseconds(since),
         "until": None if until is None else microseconds(until),
-        "text": None if text is None else contains(fold(plain(text))),
         "before_id": before_id,
     }
     parameters = {name: value for name, value in asked.items() if value is not None}
-    where = " AND ".join(_CONDITIONS[name] for name in parameters) or "1 = 1"
+    words = {f"word{at}": contains(word) for at, word in enumerate(fold(plain(text or "")).split()[:_MOST_WORDS])}
+    conditions = [_CONDITIONS[name] for name in parameters]
+    conditions += [f"text_fold LIKE :{name} ESCAPE '!'" for name in words]
+    where = " AND ".join(conditions) or "1 = 1"
     sql = f"SELECT {_COLUMNS} FROM log_event WHERE {where} ORDER BY event_id DESC LIMIT :limit"
-    return tuple(_event(row) for row in tx.rows(sql, {**parameters, "limit": limit}))
+    return tuple(_event(row) for row in tx.rows(sql, {**parameters, **words, "limit": limit}))

@@ -63,6 +63,8 @@ async def test_search_by_each_condition_newest_first(store: Store) -> None:
         ("DUONG", True),
         ("Đu\u031bo\u031b\u0300ng", True),  # decomposed
         ("duong  100%", True),
+        ("_bất VPUBND đường", True),  # every word, in any order
+        ("đường mòn", False),
         ("100% _bat", True),
         ("h28.02", True),
         ("vpubnd", True),
@@ -75,3 +77,10 @@ async def test_search_by_each_condition_newest_first(store: Store) -> None:
 async def test_search_by_text_in_any_spelling(store: Store, text: str, hit: bool) -> None:
     new = await _append(store, detail={"deep": [{"why": "Đường 100% _bất"}], "n": 5})
     assert await store.read(lambda tx: log.search(tx, text=text)) == ((new,) if hit else ())
+
+
+async def test_an_event_is_found_by_words_that_it_does_not_keep(store: Store) -> None:
+    new = event(mail_id=mail_id())
+    event_id = await store.write(lambda tx: log.append(tx, new, words="59/KH-UBND Kế hoạch trao đổi văn bản"))
+    (found,) = await store.read(lambda tx: log.search(tx, text="ke hoach 59"))
+    assert found == dataclasses.replace(new, event_id=event_id)
