@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from mailrelay.cli.office import config_dir
 from mailrelay.cli.output import console, harmless, print_json, print_line, print_table, say
@@ -20,13 +21,7 @@ def check(config: Path | None, *, as_json: bool) -> int:
     try:
         office = load_office(config_dir(config))
     except ConfigFault as fault:
-        if as_json:
-            print_json({"ok": False, "problems": [_parsed(problem) for problem in fault.problems]})
-            return 1
-        for problem in fault.problems:
-            console().print(harmless(problem), markup=False, soft_wrap=True)
-        print_line(say(f"{len(fault.problems)} lỗi cần sửa.", f"{len(fault.problems)} problems."), "bold red")
-        return 1
+        return _refused(fault, as_json=as_json, told={"ok": False})
     if as_json:
         print_json({"ok": True, "problems": []})
         return 0
@@ -47,9 +42,7 @@ def policy_test(config: Path | None, *, as_json: bool) -> int:
     try:
         rulebook = load_rulebook(config_dir(config), run_tests=False)
     except ConfigFault as fault:
-        for problem in fault.problems:
-            console().print(harmless(problem), markup=False, soft_wrap=True)
-        return 1
+        return _refused(fault, as_json=as_json, told={"ok": False, "passed": 0, "failed": 0, "tests": []})
     results = run_tests(rulebook)
     failed = [result for result in results if not result.passed]
     if as_json:
@@ -80,6 +73,17 @@ def policy_test(config: Path | None, *, as_json: bool) -> int:
         "red" if failed else "green",
     )
     return 1 if failed else 0
+
+
+def _refused(fault: ConfigFault, *, as_json: bool, told: dict[str, Any]) -> int:
+    """Show every problem of a configuration that cannot be used; exit 1."""
+    if as_json:
+        print_json({**told, "problems": [_parsed(problem) for problem in fault.problems]})
+        return 1
+    for problem in fault.problems:
+        console().print(harmless(problem), markup=False, soft_wrap=True)
+    print_line(say(f"{len(fault.problems)} lỗi cần sửa.", f"{len(fault.problems)} problems."), "bold red")
+    return 1
 
 
 def _parsed(problem: str) -> dict[str, str | int]:

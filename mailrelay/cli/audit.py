@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailrelay.cli import life
-from mailrelay.cli.office import load, read
-from mailrelay.cli.output import fail, print_json, print_line, print_table, say
-from mailrelay.model.calendar import VIETNAM, format_moment
+from mailrelay.cli.office import find_agency, load, read
+from mailrelay.cli.output import fail, harmless, moment, print_json, print_line, print_table, say
+from mailrelay.model.calendar import VIETNAM
 from mailrelay.model.entry import EventKind, LogEvent
-from mailrelay.model.identity import AgencyId, MailId, is_mail_id
+from mailrelay.model.identity import MailId, is_mail_id
 from mailrelay.reports.trace import Life, event_row, life_of, shape
 from mailrelay.store import log, messages
 from mailrelay.store.transaction import Transaction
@@ -63,12 +63,13 @@ def log_search(
 ) -> int:
     office = load(config)
     start, end = _day(since), _day(until)
+    whose = find_agency(office.directory, agency).agency_id if agency else None
 
     def question(tx: Transaction) -> tuple[LogEvent, ...]:
         return log.search(
             tx,
             kind=_kind(kind),
-            agency=AgencyId(agency) if agency else None,
+            agency=whose,
             since=start,
             until=end + timedelta(days=1) if end else None,
             text=text or None,
@@ -96,8 +97,11 @@ def log_show(config: Path | None, event_id: int, *, as_json: bool) -> int:
     if as_json:
         print_json(event_row(event))
         return 0
-    for name, value in event_row(event).items():
-        print_line(f"{name:10} {value}")
+    names = say("Số|Lúc|Sự kiện|Mã thư|Cơ quan|Ai", "Row|At|Event|Mail id|Agency|Actor").split("|")
+    for name, value in zip(names, _row(event), strict=False):
+        print_line(f"{name:12} {harmless(value)}")
+    for name, value in event.detail.items():
+        print_line(f"  {name:10} {harmless(str(value))}")
     return 0
 
 
@@ -105,7 +109,7 @@ def _row(event: LogEvent) -> tuple[str, ...]:
     detail = ", ".join(f"{key}={value}" for key, value in event.detail.items() if value not in ("", None, False))
     return (
         str(event.event_id),
-        format_moment(event.at),
+        moment(event.at),
         life.event_word(event.kind),
         event.mail_id or "",
         event.agency or "",

@@ -6,10 +6,10 @@ import getpass
 from pathlib import Path
 
 from mailrelay.cli import life
-from mailrelay.cli.office import act, load, read
-from mailrelay.cli.output import fail, print_json, print_line, print_table, say
-from mailrelay.model.agency import Agency, Directory
-from mailrelay.model.calendar import format_date, format_moment, utc_now, vietnamese_date
+from mailrelay.cli.office import act, find_agency, load, read
+from mailrelay.cli.output import fail, moment, print_json, print_line, print_table, say
+from mailrelay.model.agency import Directory
+from mailrelay.model.calendar import format_date, utc_now, vietnamese_date
 from mailrelay.model.entry import Book, RegisterEntry
 from mailrelay.model.folding import fold
 from mailrelay.model.identity import AgencyId
@@ -26,7 +26,7 @@ def register_list(
     wanted = _BOOKS.get(fold(book))
     if wanted is None:
         fail(say("--book là di hoặc den.", "--book is outgoing or incoming."), 2)
-    whose = _agency(office.directory, agency)
+    whose = find_agency(office.directory, agency)
     of_year = year or vietnamese_date(utc_now()).year
     rows = read(
         office.settings,
@@ -60,7 +60,7 @@ def register_show(config: Path | None, entry_id: int, *, as_json: bool) -> int:
         print_json(entry_row(entry, statuses))
         return 0
     _told(entry, office.directory)
-    rows = [(format_moment(at), life.status_word(status), actor, note) for at, status, actor, note in statuses]
+    rows = [(moment(at), life.status_word(status), actor, note) for at, status, actor, note in statuses]
     print_table(say("Trạng thái", "Statuses"), say("Lúc|Trạng thái|Ai|Ghi chú", "At|Status|Who|Note").split("|"), rows)
     return 0
 
@@ -86,20 +86,6 @@ def register_return(config: Path | None, entry_id: int, reason: str, *, as_json:
     else:
         print_line(say("Đã trả lại; người gửi được báo ngay.", "Returned; the sender is told at once."), "yellow")
     return 0
-
-
-def _agency(directory: Directory, name: str) -> Agency:
-    wanted = fold(name)
-    for agency in directory.agencies:
-        if wanted in {fold(text) for text in (agency.agency_id, agency.name, *agency.aliases)}:
-            return agency
-    by_symbol = [agency for agency in directory.agencies if fold(agency.symbol) == wanted]
-    if len(by_symbol) == 1:
-        return by_symbol[0]
-    if by_symbol:
-        known = ", ".join(agency.agency_id for agency in by_symbol[:12])
-        fail(say(f"Nhiều cơ quan có ký hiệu {name}: {known}.", f"Several agencies have the symbol {name}: {known}."), 2)
-    fail(say(f"Không có cơ quan “{name}” trong mailboxes.yaml.", f"There is no agency {name} in mailboxes.yaml."), 2)
 
 
 def _row(entry: RegisterEntry, directory: Directory) -> tuple[str, ...]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mailrelay.cli.output import english, harmless, print_line, print_table, say
+from mailrelay.cli.output import english, harmless, moment, print_line, print_table, say
 from mailrelay.model.agency import Directory
-from mailrelay.model.calendar import format_date, format_moment
+from mailrelay.model.calendar import format_date
 from mailrelay.model.decision import Action, RecipientDecision
 from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.document import Document, MessageClass
 from mailrelay.model.entry import Book, EntryStatus, EventKind, RegisterEntry
 from mailrelay.model.finding import Finding, Verdict
 from mailrelay.model.message import MessageState
+from mailrelay.model.receipt import ReceiptState
 from mailrelay.model.rule import Text
 from mailrelay.receipts import words
 from mailrelay.receipts.finding_words import FINDINGS
@@ -58,6 +59,15 @@ _EVENTS: Mapping[EventKind, tuple[str, str]] = {
 }
 
 
+_RECEIPTS: Mapping[ReceiptState, tuple[str, str]] = {
+    ReceiptState.DUE: ("sắp gửi", "to be sent"),
+    ReceiptState.QUEUED: ("đang gửi", "on its way"),
+    ReceiptState.SENT: ("đã gửi", "sent"),
+    ReceiptState.FAILED: ("không gửi được", "failed"),
+    ReceiptState.SUPPRESSED: ("không gửi, tránh thư chạy vòng", "not sent, to avoid a loop"),
+}
+
+
 def spoken(text: Text) -> str:
     return say(text.vi, text.en)
 
@@ -89,7 +99,7 @@ def show(life: Life, directory: Directory) -> None:
     _pair(say("Mã thư", "Mail id"), record.message.mail_id)
     _pair(say("Loại", "Class"), class_word(record.message_class))
     _pair(say("Tình trạng", "State"), state_word(record.state))
-    _pair(say("Nhận lúc", "Received"), f"{format_moment(record.message.received_at)}, {origin.door.value}")
+    _pair(say("Nhận lúc", "Received"), f"{moment(record.message.received_at)}, {origin.door.value}")
     _pair(say("Người gửi", "Sender"), record.message.envelope.sender or "<>")
     _pair(say("Tiêu đề", "Subject"), record.subject)
     _pair("Message-ID", record.message_id)
@@ -113,9 +123,9 @@ def show(life: Life, directory: Directory) -> None:
             sent,
         )
     if life.receipts:
-        told = [(r.kind.value, r.to, r.state.value) for r in life.receipts]
+        told = [(spoken(words.KINDS[r.kind]), r.to, say(*_RECEIPTS[r.state])) for r in life.receipts]
         print_table(say("Biên nhận", "Receipts"), say("Loại|Gửi cho|Tình trạng", "Kind|To|State").split("|"), told)
-    history = [(format_moment(e.at), event_word(e.kind), e.agency or "", e.actor) for e in life.events]
+    history = [(moment(e.at), event_word(e.kind), e.agency or "", e.actor) for e in life.events]
     print_table(say("Diễn biến", "History"), say("Lúc|Sự kiện|Cơ quan|Ai", "At|Event|Agency|Actor").split("|"), history)
 
 
@@ -125,7 +135,7 @@ def _pair(name: str, value: str) -> None:
 
 
 def _document(document: Document, warnings: tuple[str, ...]) -> None:
-    issued = f" ngày {format_date(document.issued_on)}" if document.issued_on else ""
+    issued = f" {say('ngày', 'of')} {format_date(document.issued_on)}" if document.issued_on else ""
     _pair(
         say("Văn bản", "Document"),
         f"{document.type} {document.code or say('(chưa có số)', '(no number)')}{issued}".strip(),

@@ -13,6 +13,8 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", help="Thư mục cấu hình (mailrelay.toml, mailboxes.yaml, policies/). [MAILRELAY_CONFIG]"),
 ]
+_LAST = 2**63 - 1  # the greatest id that a store gives
+
 Json = Annotated[bool, typer.Option("--json", help="In kết quả dạng JSON. (JSON output)")]
 
 app = typer.Typer(
@@ -117,7 +119,8 @@ def log_search(
     since: Annotated[str | None, typer.Option("--since", help="Từ ngày, dd/mm/yyyy hay yyyy-mm-dd.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="Đến hết ngày. (Until the end of this day)")] = None,
     before: Annotated[
-        int | None, typer.Option("--before", help="Trang sau: các dòng trước số này. (Next page)")
+        int | None,
+        typer.Option("--before", min=0, max=_LAST, help="Trang sau: các dòng trước số này. (Next page)"),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
     config: Config = None,
@@ -132,7 +135,8 @@ def log_search(
 @log.command("list")
 def log_list(
     before: Annotated[
-        int | None, typer.Option("--before", help="Trang sau: các dòng trước số này. (Next page)")
+        int | None,
+        typer.Option("--before", min=0, max=_LAST, help="Trang sau: các dòng trước số này. (Next page)"),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
     config: Config = None,
@@ -146,7 +150,7 @@ def log_list(
 
 @log.command("show")
 def log_show(
-    event: Annotated[int, typer.Argument(help="Số dòng nhật ký. (Row id)")],
+    event: Annotated[int, typer.Argument(min=0, max=_LAST, help="Số dòng nhật ký. (Row id)")],
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -160,8 +164,8 @@ def log_show(
 def register_list(
     agency: Annotated[str, typer.Option("--agency", help="Mã hoặc ký hiệu cơ quan. (Agency id or symbol)")],
     book: Annotated[str, typer.Option("--book", help="di | den (outgoing | incoming)")] = "incoming",
-    year: Annotated[int | None, typer.Option("--year", help="Năm; mặc định năm nay. (Year)")] = None,
-    after: Annotated[int, typer.Option("--after", help="Trang sau: sau mục số này. (Next page)")] = 0,
+    year: Annotated[int | None, typer.Option("--year", min=1, max=9999, help="Năm; mặc định năm nay. (Year)")] = None,
+    after: Annotated[int, typer.Option("--after", min=0, max=_LAST, help="Trang sau: sau mục số này. (Next page)")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
     config: Config = None,
     as_json: Json = False,
@@ -174,7 +178,9 @@ def register_list(
 
 @register.command("show")
 def register_show(
-    entry: Annotated[int, typer.Argument(help="Mã mục. (Entry id)")], config: Config = None, as_json: Json = False
+    entry: Annotated[int, typer.Argument(min=0, max=_LAST, help="Mã mục. (Entry id)")],
+    config: Config = None,
+    as_json: Json = False,
 ) -> None:
     """Một mục và các trạng thái của nó. (One entry and its statuses.)"""
     from mailrelay.cli.books import register_show as run
@@ -184,7 +190,7 @@ def register_show(
 
 @register.command("accept")
 def register_accept(
-    entry: Annotated[int, typer.Argument(help="Mã mục. (Entry id)")],
+    entry: Annotated[int, typer.Argument(min=0, max=_LAST, help="Mã mục. (Entry id)")],
     note: Annotated[str, typer.Option("--note", help="Ghi chú. (Note)")] = "",
     config: Config = None,
     as_json: Json = False,
@@ -197,7 +203,7 @@ def register_accept(
 
 @register.command("return")
 def register_return(
-    entry: Annotated[int, typer.Argument(help="Mã mục. (Entry id)")],
+    entry: Annotated[int, typer.Argument(min=0, max=_LAST, help="Mã mục. (Entry id)")],
     reason: Annotated[str, typer.Option("--reason", help="Lý do, bắt buộc. (Reason)")],
     config: Config = None,
     as_json: Json = False,
@@ -211,7 +217,7 @@ def register_return(
 @queue.command("list")
 def queue_list(
     state: Annotated[list[str] | None, typer.Option("--state", help="Chỉ trạng thái này. (Only this state)")] = None,
-    after: Annotated[int, typer.Option("--after", help="Trang sau. (Next page)")] = 0,
+    after: Annotated[int, typer.Option("--after", min=0, max=_LAST, help="Trang sau. (Next page)")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
     config: Config = None,
     as_json: Json = False,
@@ -224,7 +230,7 @@ def queue_list(
 
 @queue.command("show")
 def queue_show(
-    dispatch: Annotated[int, typer.Argument(help="Số lượt gửi. (Dispatch id)")],
+    dispatch: Annotated[int, typer.Argument(min=0, max=_LAST, help="Số lượt gửi. (Dispatch id)")],
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -236,7 +242,7 @@ def queue_show(
 
 @queue.command("retry")
 def queue_retry(
-    dispatches: Annotated[list[int], typer.Argument(help="Các số lượt gửi. (Dispatch ids)")],
+    dispatches: Annotated[list[int], typer.Argument(min=0, max=_LAST, help="Các số lượt gửi. (Dispatch ids)")],
     config: Config = None,
     as_json: Json = False,
 ) -> None:

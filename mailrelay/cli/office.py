@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from mailrelay.cli.output import fail, say
 from mailrelay.config.office import Office, load_office
 from mailrelay.config.settings import Settings
+from mailrelay.model.agency import Agency, Directory
 from mailrelay.model.faults import ConfigFault, Fault
+from mailrelay.model.folding import fold
 
 T = TypeVar("T")
 
@@ -35,6 +37,21 @@ def load(option: Path | None) -> Office:
         return load_office(config_dir(option))
     except ConfigFault as fault:
         fail(fault.diagnostics())
+
+
+def find_agency(directory: Directory, name: str) -> Agency:
+    """The agency of an id, a name or a symbol that only one agency bears; else exit 2 with what could be meant."""
+    wanted = fold(name)
+    for agency in directory.agencies:
+        if wanted in {fold(text) for text in (agency.agency_id, agency.name, *agency.aliases)}:
+            return agency
+    by_symbol = [agency for agency in directory.agencies if fold(agency.symbol) == wanted]
+    if len(by_symbol) == 1:
+        return by_symbol[0]
+    if by_symbol:
+        known = ", ".join(agency.agency_id for agency in by_symbol[:12])
+        fail(say(f"Nhiều cơ quan có ký hiệu {name}: {known}.", f"Several agencies have the symbol {name}: {known}."), 2)
+    fail(say(f"Không có cơ quan “{name}” trong mailboxes.yaml.", f"There is no agency {name} in mailboxes.yaml."), 2)
 
 
 def read(settings: Settings, question: Callable[[Any], T]) -> T:
@@ -69,7 +86,8 @@ def act(office: Office, verb: str, arguments: Mapping[str, Any]) -> Any:
             )
         )
     if not answer.get("ok"):
-        fail(str(answer.get("error", "")))
+        stopped = say("Dịch vụ dừng giữa chừng, hãy xem lại rồi làm lại.", "The daemon stopped; look and try again.")
+        fail(str(answer.get("error") or stopped))
     return answer.get("result")
 
 

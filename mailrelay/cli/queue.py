@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
+from collections import Counter
 from pathlib import Path
 
 from mailrelay.cli import life
 from mailrelay.cli.office import act, load, read
-from mailrelay.cli.output import fail, print_json, print_line, print_table, say
-from mailrelay.model.calendar import format_moment
-from mailrelay.model.dispatch import DispatchState
+from mailrelay.cli.output import fail, harmless, moment, print_json, print_line, print_table, say
+from mailrelay.model.dispatch import Dispatch, DispatchState
+from mailrelay.receipts import words
 from mailrelay.reports.trace import dispatch_row
 from mailrelay.store import dispatches
 
@@ -43,13 +44,16 @@ def queue_list(config: Path | None, states: list[str] | None, after: int, limit:
                 row["recipient"],
                 life.dispatch_word(DispatchState(row["state"])),
                 str(row["attempts"]),
-                (row["next_attempt_at"] or "")[:16].replace("T", " "),
+                "" if row["next_attempt_at"] is None else moment(dispatch.next_attempt_at),
                 row["detail"],
             )
-            for row in shown
+            for row, dispatch in zip(shown, rows, strict=True)
         ],
     )
-    print_line("   ".join(f"{life.dispatch_word(state)}: {number}" for state, number in counts.items()), "dim")
+    by_word: Counter[str] = Counter()
+    for state, number in counts.items():
+        by_word[life.dispatch_word(state)] += number
+    print_line("   ".join(f"{word}: {number}" for word, number in by_word.items() if number), "dim")
     return 0
 
 
@@ -76,13 +80,38 @@ def queue_show(config: Path | None, dispatch_id: int, *, as_json: bool) -> int:
     if as_json:
         print_json({**dispatch_row(dispatch), "tries": tries})
         return 0
-    for name, value in dispatch_row(dispatch).items():
-        print_line(f"{name:16} {value}")
-    rows = [(format_moment(at), o.result.value, o.status, o.remote, o.text) for at, o in attempts]
+    _told(dispatch)
+    rows = [
+        (moment(at), life.dispatch_word(DispatchState(o.result.value)), o.status, o.remote, o.text)
+        for at, o in attempts
+    ]
     print_table(
         say("Các lần thử", "Tries"), say("Lúc|Kết quả|Mã|Máy|Trả lời", "At|Result|Status|Host|Reply").split("|"), rows
     )
     return 0
+
+
+def _told(dispatch: Dispatch) -> None:
+    """One dispatch, a line for each thing that is known of it."""
+    waits = not dispatch.state.is_final and dispatch.state is not DispatchState.HELD
+    names = say(
+        "Lượt gửi|Mã thư|Người nhận|Chặng tới|Tình trạng|Số lần thử|Gửi lại|Độ khẩn|Chi tiết",
+        "Dispatch|Mail id|To|Next hop|State|Tries|Next try|Urgency|Detail",
+    ).split("|")
+    values = (
+        str(dispatch.dispatch_id),
+        dispatch.mail_id,
+        dispatch.recipient.address,
+        dispatch.destination,
+        life.dispatch_word(dispatch.state),
+        str(dispatch.attempts),
+        moment(dispatch.next_attempt_at) if waits else "",
+        life.spoken(words.URGENCIES[dispatch.urgency]),
+        dispatch.detail,
+    )
+    for name, value in zip(names, values, strict=True):
+        if value:
+            print_line(f"{name:12} {harmless(value)}")
 
 
 def queue_retry(config: Path | None, dispatch_ids: list[int], *, as_json: bool) -> int:

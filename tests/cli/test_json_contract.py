@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.cli.commands import run
 from tests.schemas import problems
-
-_COMMAND = (sys.executable, "-m", "mailrelay.cli.main")
-
-
-def _run(*arguments: str, lang: str = "vi_VN.UTF-8") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LANG": lang, "LC_ALL": lang}
-    return subprocess.run(
-        [*_COMMAND, *arguments], capture_output=True, text=True, timeout=110, check=False, env=environment
-    )
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The demo's own JSON, and the office that it leaves behind."""
-    done = _run("demo", "--once", "--json", "--dir", str(tmp_path_factory.mktemp("office")))
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def _json(demo: Any, *arguments: str) -> Any:
-    done = _run(*arguments, "--json", "--config", demo["config"])
+    done = run(*arguments, "--json", "--config", demo["config"])
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -71,9 +50,9 @@ def test_trace_by_id_message_id_and_digest(demo: Any) -> None:
 
 
 def test_trace_of_nothing_is_exit_1_and_of_nonsense_exit_2(demo: Any) -> None:
-    assert _run("trace", "0" * 26, "--config", demo["config"]).returncode == 1
-    assert _run("trace", "xyz", "--config", demo["config"]).returncode == 2
-    assert _run("trace", "--config", demo["config"]).returncode == 2
+    assert run("trace", "0" * 26, "--config", demo["config"]).returncode == 1
+    assert run("trace", "xyz", "--config", demo["config"]).returncode == 2
+    assert run("trace", "--config", demo["config"]).returncode == 2
 
 
 def test_explain(demo: Any, tmp_path: Path) -> None:
@@ -90,7 +69,7 @@ def test_explain(demo: Any, tmp_path: Path) -> None:
 
 def test_check(demo: Any, tmp_path: Path) -> None:
     assert problems("check", _json(demo, "check")) == []
-    broken = _run("check", "--json", "--config", str(tmp_path))
+    broken = run("check", "--json", "--config", str(tmp_path))
     assert broken.returncode == 1
     told = json.loads(broken.stdout)
     assert problems("check", told) == []
@@ -119,7 +98,7 @@ def test_register(demo: Any) -> None:
     accepted = _json(demo, "register", "accept", str(waiting["id"]), "--note", "bản in")
     assert problems("register-entry", accepted) == []
     assert (accepted["seq"], accepted["status"]) == (1, "03")
-    again = _run("register", "return", str(waiting["id"]), "--reason", "muộn", "--config", demo["config"])
+    again = run("register", "return", str(waiting["id"]), "--reason", "muộn", "--config", demo["config"])
     assert again.returncode == 1
     assert problems("register-entry", _json(demo, "register", "show", str(waiting["id"]))) == []
 
@@ -137,8 +116,11 @@ def test_policy_test(demo: Any) -> None:
     assert (told["ok"], told["failed"]) == (True, 0)
 
 
-def test_a_terminal_is_answered_in_the_users_language(demo: Any) -> None:
-    vietnamese = _run("trace", demo["mails"][0]["mail_id"], "--config", demo["config"]).stdout
-    english = _run("trace", demo["mails"][0]["mail_id"], "--config", demo["config"], lang="en_US.UTF-8").stdout
-    assert "văn bản vào sổ" in vietnamese
-    assert "registered document" in english
+def test_policy_test_of_a_book_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "10-a.yaml").write_text("rules:\n  - id: lost\n    then: discard\n")
+    done = run("policy", "test", "--json", "--config", str(tmp_path))
+    told = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert problems("policy-test", told) == []
+    assert ("policies/10-a.yaml", 3) in {(problem["file"], problem["line"]) for problem in told["problems"]}

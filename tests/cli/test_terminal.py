@@ -1,0 +1,86 @@
+"""What people see at a terminal and through a pipe: their language, whole lines, plain answers to nonsense."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import run
+
+_TOO_GREAT = "9" * 30
+
+
+def _told(demo: Any, *arguments: str, lang: str = "vi_VN.UTF-8", **environment: str) -> str:
+    done = run(*arguments, "--config", demo["config"], lang=lang, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_users_language(demo: Any) -> None:
+    plan = demo["mails"][0]["mail_id"]
+    vietnamese, english = _told(demo, "trace", plan), _told(demo, "trace", plan, lang="en_US.UTF-8")
+    assert "văn bản vào sổ" in vietnamese
+    assert "Xác nhận đã gửi" in vietnamese
+    assert "registered document" in english
+    assert "Confirmation of sending" in english
+    assert "KH 59/KH-UBND of " in english
+    assert " ngày " not in english[english.index("History") :]
+
+
+def test_through_a_pipe_every_row_is_one_line_with_its_whole_mail_id(demo: Any) -> None:
+    plan = demo["mails"][0]["mail_id"]
+    rows = [line for line in _told(demo, "log", "list", "--limit", "200").splitlines() if "đã vào hộp thư" in line]
+    assert len([row for row in rows if plan in row]) == len(demo["mails"][0]["dispatches"])
+
+
+def test_on_a_narrow_terminal_a_mail_id_can_still_be_copied(demo: Any) -> None:
+    plan = demo["mails"][0]["mail_id"]
+    assert plan in _told(demo, "log", "search", "--kind", "received", "--limit", "50", COLUMNS="80")
+
+
+@pytest.mark.parametrize("text", ["kế hoạch 59", "KE HOACH", "59/kh-ubnd", "vpubnd@hoabinh.gov.vn kế hoạch"])
+def test_the_log_is_searched_by_what_a_document_is_about(demo: Any, text: str) -> None:
+    assert demo["mails"][0]["mail_id"] in _told(demo, "log", "search", text)
+
+
+@pytest.mark.parametrize("text", ["Trưa nay ăn gì", "một việc không gửi qua mạng", "03/BC-STC"])
+def test_letters_and_secrets_are_not_in_the_log_at_all(demo: Any, text: str) -> None:
+    assert "không có gì" in _told(demo, "log", "search", text)
+
+
+def test_an_agency_may_be_named_by_its_symbol(demo: Any) -> None:
+    assert _told(demo, "log", "search", "--agency", "STC") == _told(demo, "log", "search", "--agency", "sotc")
+    unknown = run("log", "search", "--agency", "nope", "--config", demo["config"])
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("register", "show", _TOO_GREAT),
+        ("register", "accept", _TOO_GREAT),
+        ("register", "list", "--agency", "STC", "--after", _TOO_GREAT),
+        ("register", "list", "--agency", "STC", "--year", _TOO_GREAT),
+        ("queue", "show", _TOO_GREAT),
+        ("queue", "retry", _TOO_GREAT),
+        ("log", "show", _TOO_GREAT),
+        ("log", "list", "--before", _TOO_GREAT),
+    ],
+)
+def test_a_number_that_no_row_can_bear_is_a_mistake_of_the_caller(demo: Any, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, "--config", demo["config"])
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+
+
+def test_each_problem_of_a_configuration_stands_on_its_line(tmp_path: Path) -> None:
+    done = run("queue", "list", "--config", str(tmp_path))
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["mailboxes.yaml", "mailrelay.toml", "policies"]
+
+
+def test_one_dispatch_is_told_in_words(demo: Any) -> None:
+    told = _told(demo, "queue", "show", "1")
+    assert "đã chuyển đến hộp thư" in told
+    assert "None" not in told
