@@ -1,0 +1,165 @@
+"""Attachments: families of disguises with mutants, and files that offices really exchange."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from collections.abc import Callable
+
+import pytest
+
+from mailrelay.model.finding import Check
+from tests.conformance.inspection.conftest import wrong
+from tests.inspection import test_files as files
+from tests.inspection.conftest import Bench, with_file
+from tests.inspection.papers import blank
+from tests.inspection.test_names import PROGRAM
+
+CHECKS = (Check.TYPE, Check.ARCHIVE, Check.MACRO, Check.PDF_ACTIVE, Check.NAME)
+ELF = b"\x7fELF\x02\x01\x01" + b"\0" * 200
+SCRIPT = b"#!/bin/sh\nrm -rf ~\n"
+Maker = Callable[[], bytes]
+
+packed, tarred, word, pdf_with = files.packed, files.tarred, files.word, files.pdf_with
+LURE = ("a.pdf.exe", b"x")
+
+
+def nested(times: int) -> bytes:
+    data = packed(LURE)
+    for _ in range(times):
+        data = packed(("inner.zip", data))
+    return data
+
+
+def renamed_in_directory() -> bytes:
+    """A ZIP whose directory and local headers name different files."""
+    return packed(("aaaa.exe", b"x")).replace(b"aaaa.exe", b"aaaa.txt", 1)
+
+
+def stored_twice() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.txt", b"x")
+        archive.writestr("a.exe", b"x")
+    return out.getvalue()
+
+
+FAMILIES: dict[str, list[tuple[bytes, str]]] = {
+    "program under another name": [(PROGRAM, name) for name in ("a.pdf", "a.docx", "a.jpg", "a.txt", "a", "a.dat")],
+    "Unix program": [(ELF, name) for name in ("a.pdf", "a.bin", "a.zip", "a")],
+    "script under another name": [(SCRIPT, name) for name in ("a.pdf", "a.txt", "a.doc", "a")],
+    "other content than the name says": [
+        (b"plain text\n" * 20, "a.pdf"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 60, "a.pdf"),
+        (blank(), "a.jpg"),
+        (gzip.compress(b"x"), "a.docx"),
+        (b"GIF89a" + b"\0" * 60, "a.xlsx"),
+    ],
+    "two types in one": [
+        (blank() + packed(LURE), "a.pdf"),
+        (b"GIF89a" + b"\x01\0" * 30 + blank(), "a.gif"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 60 + packed(LURE), "a.png"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 60 + packed(LURE), "a.jpg"),
+        (blank().replace(b"%PDF-1.7", b"%PDF-1.7<script>alert(1)</script>"), "a.pdf"),
+    ],
+    "program in an archive": [
+        (packed(LURE), "a.zip"),
+        (packed(("a.pdf", PROGRAM)), "a.zip"),
+        (tarred(LURE), "a.tar"),
+        (tarred(("a.pdf", ELF), mode="w:gz"), "a.tgz"),
+        (tarred(LURE, mode="w:bz2"), "a.tar.bz2"),
+        (tarred(LURE, mode="w:xz"), "a.tar.xz"),
+        (gzip.compress(PROGRAM), "a.pdf.gz"),
+        (stored_twice(), "a.zip"),
+    ],
+    "archive under another name": [(packed(LURE), name) for name in ("a.pdf", "a.docx", "a.jpg", "a", "a.zipx")],
+    "archives in archives": [(nested(n), "a.zip") for n in range(1, 5)] + [(nested(20), "a.zip")],
+    "archive bombs": [
+        (packed(("a.txt", b"\0" * 12_000_000)), "a.zip"),
+        (packed(*((f"{n}.txt", b"\0" * 1_000_000) for n in range(20))), "a.zip"),
+        (gzip.compress(b"\0" * 12_000_000), "a.gz"),
+        (tarred(("a", b"\0" * 12_000_000), mode="w:xz"), "a.tar.xz"),
+        (packed(*((f"{n}", b"") for n in range(2000))), "a.zip"),
+    ],
+    "paths in archives": [(packed((name, b"x")), "a.zip") for name in ("../a", "..\\a", "/a", "C:/a", "a/../../b")],
+    "foul archives": [
+        (packed(LURE)[:-4], "a.zip"),
+        (packed(LURE)[30:], "a.zip"),
+        (renamed_in_directory(), "a.zip"),
+        (b"Rar!\x1a\x07\x01\x00" + b"\xff" * 40, "a.rar"),
+        (b"7z\xbc\xaf\x27\x1c" + b"\xff" * 40, "a.7z"),
+    ],
+    "macros": [(word(("word/vbaProject.bin", b"x")), name) for name in ("a.docm", "a.docx", "a.dotm", "a.doc")]
+    + [(word(("word/VBAPROJECT.BIN", b"x")), "a.docx"), (word(("xl/macrosheets/sheet1.xml", b"x")), "a.xlsx")],
+    "documents that reach out": [
+        (word(("word/_rels/settings.xml.rels", files.TEMPLATE)), "a.docx"),
+        (word(("word/_rels/settings.xml.rels", files.TEMPLATE.lower())), "a.docx"),
+        (word(("word/_rels/document.xml.rels", files.RELATION % b"oleObject")), "a.docx"),
+        (word(("word/_rels/document.xml.rels", files.RELATION % b"frame")), "a.docx"),
+        (b"{\\rtf1{\\*\\template http://evil}}", "a.doc"),
+    ],
+    "programs inside documents": [
+        (word(("word/embeddings/oleObject1.bin", b"x")), "a.docx"),
+        (word(("word/activeX/activeX1.bin", b"x")), "a.docx"),
+        (b"{\\rtf1{\\object\\objocx{\\*\\objdata 01}}}", "a.rtf"),
+        (files.compound("Root Entry", "\x01Ole10Native"), "a.xls"),
+        (files.compound("Root Entry", "Equation Native"), "a.doc"),
+    ],
+    "active PDF": [
+        (pdf_with(b"/OpenAction << /S /JavaScript /JS (x) >>"), "a.pdf"),
+        (pdf_with(b"/OpenAction << /S /J#61#76aScript /J#53 (x) >>"), "a.pdf"),
+        (pdf_with(b"", files.object_stream(b"5 0 << /S /Launch /F (x) >>")), "a.pdf"),
+        (pdf_with(b"/AA << /O << /S /Launch /Win << /F (cmd) >> >> >>"), "a.pdf"),
+        (pdf_with(b"/Names << /EmbeddedFiles 7 0 R >>"), "a.pdf"),
+        (b"\0" * 500 + pdf_with(b"/OpenAction << /S /JavaScript /JS (x) >>"), "a.pdf"),
+    ],
+    "encrypted": [
+        (files.compound("Root Entry", "EncryptedPackage", "EncryptionInfo"), "a.docx"),
+        (files.compound("Root Entry", "EncryptedPackage"), "a.xlsx"),
+        (
+            packed(LURE)
+            .replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01")
+            .replace(b"\x14\x00\x00\x00", b"\x14\x00\x01\x00"),
+            "a.zip",
+        ),
+        (files.compound("Root Entry", "EncryptedPackage"), "a.pptx"),
+    ],
+}
+GENUINE: list[tuple[bytes, str, str]] = [
+    (blank(), "Kế hoạch.pdf", "application/pdf"),
+    (word(), "Dự thảo.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    (word(("word/_rels/document.xml.rels", files.LINK)), "Dự thảo.docx", "application/octet-stream"),
+    (word(("word/media/image1.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40)), "Dự thảo.docx", "application/octet-stream"),
+    (files.compound("Root Entry", "WordDocument", "1Table"), "Công văn cũ.doc", "application/msword"),
+    (packed(("Phụ lục 1.pdf", blank()), ("Phụ lục 2.docx", word())), "Hồ sơ.zip", "application/zip"),
+    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 60, "ảnh.png", "image/png"),
+    (b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01" + b"\0" * 60, "ảnh.jpg", "image/jpeg"),
+    ("STT;Họ và tên\r\n1;Nguyễn Văn A\r\n".encode(), "danh sách.csv", "text/csv"),
+    (gzip.compress("văn bản".encode()), "số liệu.txt.gz", "application/gzip"),
+    (b"{\\rtf1 K\\u7871? ho\\u7841?ch}", "kế hoạch.rtf", "application/rtf"),
+    (
+        packed(("mimetype", b"application/vnd.oasis.opendocument.text"), ("content.xml", b"<x/>")),
+        "a.odt",
+        "application/octet-stream",
+    ),
+]
+
+
+@pytest.mark.parametrize(("family", "number"), [(f, n) for f, mutants in FAMILIES.items() for n in range(len(mutants))])
+async def test_no_disguise_goes_unsaid(office: Bench, family: str, number: int) -> None:
+    data, name = FAMILIES[family][number]
+    for kind in ("application/octet-stream", "application/pdf"):
+        found = await office.examine(with_file(data, name, kind))
+        assert wrong(found, *CHECKS), (family, name)
+
+
+@pytest.mark.parametrize("number", range(len(GENUINE)))
+async def test_genuine_files_are_left_alone(office: Bench, number: int) -> None:
+    found = await office.examine(with_file(*GENUINE[number]))
+    assert wrong(found, *CHECKS) == []
+
+
+def test_families_are_many_enough() -> None:
+    assert len(FAMILIES) >= 12
+    assert all(len(mutants) >= 4 for mutants in FAMILIES.values())
