@@ -3,115 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from mailrelay.cli.demo import outside, stage
-from mailrelay.config.office import Office, load_office
-from mailrelay.daemon import rooms
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.document import MessageClass
 from mailrelay.model.entry import Book, EntryStatus
 from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
 from mailrelay.model.message import MessageState
-from mailrelay.model.receipt import ReceiptKind, ReceiptState
-from mailrelay.pipeline.accept import Pipeline
-from mailrelay.pipeline.deliver import Dispatcher
+from mailrelay.model.receipt import ReceiptKind
 from mailrelay.pipeline.hold import Desk
-from mailrelay.pipeline.parts import Parts
-from mailrelay.pipeline.reply import Replier
-from mailrelay.reports.trace import Life, life_of
 from mailrelay.store.transaction import Transaction
-from tests.servers.maildir import letters
-
-FINANCE, PLANNING, HEALTH = "sotc@hoabinh.gov.vn", "sokhdt@hoabinh.gov.vn", "soyt@hoabinh.gov.vn"
-LOGIN = Origin(Door.SUBMISSION, peer="127.0.0.1", helo="pc", login="sotc", tls="TLSv1.3 X")
-STRANGER = Origin(Door.MX, peer="192.0.2.7", helo="mx.example")
-
-
-class House:
-    """An office with its rooms open and its loops running; the snapshot may be changed under way."""
-
-    def __init__(self, office: Office) -> None:
-        self.snapshot = office
-        self.parts: Parts
-        self.pipeline: Pipeline
-
-    def office(self) -> Office:
-        return self.snapshot
-
-    def deadline(self, limit: timedelta) -> None:
-        settings = self.snapshot.settings
-        self.snapshot = replace(
-            self.snapshot, settings=replace(settings, accept=replace(settings.accept, deadline=limit))
-        )
-
-    async def hand_in(
-        self,
-        raw: bytes,
-        *recipients: str,
-        sender: str = FINANCE,
-        origin: Origin = LOGIN,
-        **options: Callable[..., None],
-    ) -> Acceptance:
-        draft = self.pipeline.draft()
-        draft.write(raw)
-        envelope = Envelope(sender, tuple(Recipient(address) for address in recipients), origin)
-        return await self.pipeline.accept(envelope, draft, **options)  # type: ignore[arg-type]
-
-    async def life(self, acceptance: Acceptance) -> Life:
-        assert acceptance.mail_id is not None
-        mail_id = acceptance.mail_id
-        found = await self.parts.store.read(lambda tx: life_of(tx, mail_id))
-        assert found is not None
-        return found
-
-    async def settled(self, acceptance: Acceptance) -> Life:
-        """The life of a mail once nothing of it and of its notices moves."""
-        async with asyncio.timeout(20):
-            while True:
-                found = await self.life(acceptance)
-                moving = found.record.state in (MessageState.MOVING, MessageState.PENDING)
-                if not moving and all(r.state in (ReceiptState.SENT, ReceiptState.FAILED) for r in found.receipts):
-                    return found
-                await asyncio.sleep(0.02)
-
-    def mails(self, local: str) -> list[bytes]:
-        return letters(self.snapshot.settings.maildir_root / local)
-
-    def spooled(self) -> set[str]:
-        return {path.name for path in self.snapshot.settings.spool_dir.rglob("*.eml")}
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    transport, port = await outside.start_name_server({})
-    stage.build(tmp_path, port)
-    opened = House(load_office(tmp_path))
-    async with AsyncExitStack() as stack:
-        opened.parts = await rooms.open_parts(opened.office, stack)
-        opened.pipeline = Pipeline(opened.parts)
-        loops = [asyncio.create_task(loop.run()) for loop in (Dispatcher(opened.parts), Replier(opened.parts))]
-        yield opened
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-    transport.close()
-
-
-def paper(number: int, body: str = "Nội dung.", message_id: str = "", author: str = FINANCE) -> bytes:
-    named = message_id or f"<{number}@pc.example>"
-    return (
-        f"From: =?utf-8?q?S=E1=BB=9F_T=C3=A0i_ch=C3=ADnh?= <{author}>\r\nTo: <{PLANNING}>\r\nMessage-ID: {named}\r\n"
-        f"Date: Sun, 22 Nov 2026 10:00:00 +0700\r\nSubject: {number}/BC-STC V/v thu nghiem\r\n"
-        f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{body}\r\n"
-    ).encode()
+from tests.pipeline.house import FINANCE, HEALTH, PLANNING, STRANGER, House, paper
 
 
 async def test_a_paper_goes_all_the_way(house: House) -> None:

@@ -1,0 +1,48 @@
+"""The house, opened for each test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mailrelay.cli.demo import outside, stage
+from mailrelay.config.office import load_office
+from mailrelay.daemon import rooms
+from mailrelay.delivery.courier import Courier
+from mailrelay.delivery.settings import DeliverySettings
+from mailrelay.pipeline.accept import Pipeline
+from mailrelay.pipeline.deliver import Dispatcher
+from mailrelay.pipeline.reply import Replier
+from tests.pipeline.house import House
+from tests.servers.next_hop import QUICK, Peer, serving
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
+    """Start next hops, given the fields of Peer that differ from a good server."""
+    async with serving() as start:
+        yield start
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    transport, port = await outside.start_name_server({})
+    stage.build(tmp_path, port)
+    opened = House(load_office(tmp_path))
+    async with AsyncExitStack() as stack:
+        parts = await rooms.open_parts(opened.office, stack)
+        courier = Courier(DeliverySettings(hostname="mail.hoabinh.gov.vn", times=QUICK))
+        stack.push_async_callback(courier.close)
+        opened.parts = replace(parts, now=opened.now, courier=courier)
+        opened.pipeline = Pipeline(opened.parts)
+        loops = [asyncio.create_task(loop.run()) for loop in (Dispatcher(opened.parts), Replier(opened.parts))]
+        yield opened
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+    transport.close()
