@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from mailrelay.config.directory import read_directory
 from mailrelay.config.marks import Node
 from mailrelay.config.problems import Position, Problems
 from mailrelay.config.rows import Rows
-from mailrelay.config.rulebook import read_rulebook
+from mailrelay.config.rulebook import POLICIES, read_rulebook
 from mailrelay.config.secrets import Secrets
 from mailrelay.config.settings import Settings
 from mailrelay.config.settings_file import SETTINGS_FILE, read_settings
 from mailrelay.model.agency import Directory, SecretRef
+from mailrelay.model.decision import Action
+from mailrelay.model.document import MessageClass, Secrecy
+from mailrelay.model.fact import FACTS
 from mailrelay.model.rule import RuleBook
+from mailrelay.model.ruling import rule_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,10 @@ def load_office(config_dir: Path) -> Office:
     settings = read_settings(config_dir, problems)
     rows = read_directory(config_dir, problems, settings.maildir_root)
     rulebook = read_rulebook(config_dir, problems)
-    _fit_together(settings, rows, problems)
+    if settings.domain:  # else the settings could not be read, and where secrets lie is not known
+        _fit_together(settings, rows, problems)
+    if not problems:
+        _must_refuse_secrets(rulebook, problems)
     problems.raise_any()
     return Office(settings, rows.directory, rulebook)
 
@@ -43,6 +51,22 @@ def secrets_of(directory: Directory) -> tuple[SecretRef, ...]:
     boxes = (box.password for box in directory.mailboxes if box.enabled)
     accounts = (account.password for account in directory.imap_accounts if account.enabled)
     return tuple(dict.fromkeys(ref for ref in (*boxes, *accounts) if ref is not None))
+
+
+def _must_refuse_secrets(rulebook: RuleBook, problems: Problems) -> None:
+    """No province may loosen this (Law 29/2018/QH14): a book that lets a marked paper pass is not a rule book for us."""
+    usual = {fact.name: fact.default for fact in FACTS.values()}
+    marks = (Secrecy.CONFIDENTIAL, Secrecy.SECRET, Secrecy.TOP_SECRET)
+    classes = (MessageClass.DOCUMENT, MessageClass.EXCHANGE, MessageClass.LETTER)
+    for secrecy, message_class, authenticated in product(marks, classes, (True, False)):
+        facts = {**usual, "secrecy": secrecy, "class": message_class, "authenticated": authenticated}
+        if rule_on(rulebook.rules, facts).action is not Action.REJECT:
+            problems.add(
+                Position(POLICIES),
+                "các quy tắc không từ chối văn bản có dấu chỉ độ mật (xem 20-secrets.yaml kèm theo hệ thống)",
+                "the rules do not reject documents that bear a secrecy mark (see the shipped 20-secrets.yaml)",
+            )
+            return
 
 
 def _fit_together(settings: Settings, rows: Rows, problems: Problems) -> None:

@@ -96,3 +96,21 @@ def test_an_empty_folder_has_a_problem_for_each_file(tmp_path: Path) -> None:
 def test_a_password_server_must_be_named(office: Path, backend: str) -> None:
     write_sample_office(office, {"domain": "hoabinh.gov.vn", "auth.backend": backend})
     assert [problem for problem in problems_of(office) if f"auth.{backend}" in problem]
+
+
+@pytest.mark.parametrize("change", ["missing", "shadow: true", "enabled: false"])
+def test_no_office_opens_with_rules_that_let_secrets_pass(office: Path, change: str) -> None:
+    book = office / "policies" / "20-secrets.yaml"
+    text = book.read_text("utf-8").partition("tests:")[0]
+    if change == "missing":
+        book.unlink()
+    else:
+        book.write_text(text.replace("- id: secret-mark\n", f"- id: secret-mark\n    {change}\n"), "utf-8")
+    (problem,) = problems_of(office)
+    assert problem.startswith("policies:") and "dấu chỉ độ mật" in problem
+
+
+def test_a_settings_file_that_cannot_be_read_is_one_problem(office: Path) -> None:
+    (office / "mailrelay.toml").write_text("[listen\n")
+    (problem,) = problems_of(office)
+    assert problem.startswith("mailrelay.toml:1:")
