@@ -78,10 +78,21 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
     return {
         "check": finding.check.value,
         "verdict": finding.verdict.value,
-        "subject": finding.subject,
+        "subject": _storable(finding.subject),
         "detail": finding.detail,
-        "facts": dict(finding.facts),
+        "facts": _storable(finding.facts),
     }
+
+
+def _storable(value: Any) -> Any:
+    """The same facts without lone surrogates, which libraries make of foul text and no store takes."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {str(name): _storable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return value
 
 
 def finding_from_json(value: object) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from mailrelay.inspection import names, tnef
@@ -83,21 +83,24 @@ class Job:
         return _KINDS[self.kind]
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in _NAMES}
 
     @classmethod
     def from_json(cls, value: object) -> Job:
         """Raises ValueError on anything unexpected."""
-        if not isinstance(value, Mapping) or value.get("kind") not in _KINDS:
+        if not isinstance(value, Mapping) or set(value) != {one.name for one in fields(cls)}:
             raise ValueError("not a job")
-        try:
-            return cls(**value)
-        except TypeError:
-            raise ValueError("not a job") from None
+        kinds = {"str": str, "int": int, "bool": bool}
+        if any(type(value[one.name]) is not kinds[str(one.type)] for one in fields(cls)) or value["kind"] not in _KINDS:
+            raise ValueError("not a job")
+        return cls(**value)
 
     def blocks(self, source: Source) -> Iterator[bytes]:
         """Yield the decoded file in blocks; `source` is the mail, or what `opened` made of it."""
         return decoded(source.steps(self.start, self.end), decoder(self.encoding))
+
+
+_NAMES = tuple(field.name for field in fields(Job))
 
 
 def of(tree: Tree, reading: Reading) -> list[Job]:

@@ -6,6 +6,7 @@ Pure. An agency's certificate is told by its subject: its name is that of an age
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from mailrelay.inspection.slugs import note
@@ -13,6 +14,7 @@ from mailrelay.model.agency import Agency, Directory
 from mailrelay.model.finding import Check, Finding, Verdict
 from mailrelay.model.folding import fold
 
+_folded = lru_cache(maxsize=2048)(fold)  # the names of our agencies come back with every signature
 # The worst signature speaks for the file.
 _WORST_FIRST = (
     *(
@@ -54,7 +56,10 @@ def of_author(finding: Finding, author: str, directory: Directory) -> Finding:
 
 def _names(directory: Directory) -> dict[str, Agency]:
     return {
-        fold(name): agency for agency in directory.agencies for name in (*agency.aliases, agency.name) if len(name) > 5
+        _folded(name): agency
+        for agency in directory.agencies
+        for name in (*agency.aliases, agency.name)
+        if len(name) > 5
     }
 
 

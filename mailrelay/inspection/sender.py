@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from mailrelay.inspection.slugs import note
 from mailrelay.model.agency import Directory
@@ -69,6 +70,7 @@ def _imitates(author: Address, directory: Directory) -> list[Finding]:
     return []
 
 
+@lru_cache(maxsize=2048)  # the names of our agencies come back with every mail
 def _bare(name: str) -> str:
     """A name folded, with look-alike letters undone and only letters and digits left."""
     return " ".join(re.findall(r"\w+", fold(unicodedata.normalize("NFKC", name)).translate(_LOOKS)))

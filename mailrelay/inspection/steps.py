@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mailrelay.inspection import content, enveloped, filetypes, inline, jobs, looks, mime, names, structure
-from mailrelay.inspection.authentication import signatures
+from mailrelay.inspection.authentication import arc, signatures
 from mailrelay.inspection.authentication.domains import organisational_domain
 from mailrelay.inspection.exchange import content_to_json, finding_to_json
 from mailrelay.inspection.limits import Limits
@@ -22,17 +22,22 @@ _MOST_WAITING = 256
 class _Unverified:
     """The signatures of one mail between the two steps of DKIM."""
 
-    def __init__(self, prepared: list[signatures.Signature], author: str, doubled: list[str], more: bool) -> None:
+    def __init__(
+        self, prepared: list[signatures.Signature], chain: arc.Chain | None, author: str, doubled: list[str], more: bool
+    ) -> None:
         self.prepared = prepared
+        self.chain = chain
         self.author = author
         self.doubled = doubled
         self.more = more
 
     def questions(self) -> list[str]:
-        return sorted({signature.question for signature in self.prepared} - {""})
+        asked = {signature.question for signature in self.prepared} - {""}
+        return sorted(asked | (self.chain.questions if self.chain is not None else set()))
 
     def verify(self, answers: Mapping[str, signatures.Answer]) -> list[Finding]:
-        return signatures.verify(self.prepared, answers, self.author, self.doubled, self.more)
+        found = signatures.verify(self.prepared, answers, self.author, self.doubled, self.more)
+        return [*found, arc.verify(self.chain, answers)] if self.chain is not None else found
 
 
 def _unwrap(data: bytes) -> bytes | None:
@@ -88,11 +93,13 @@ class Steps:
     def _prepare(self, source: Source, tree: mime.Tree, reading: content.Reading, at: float) -> _Unverified | None:
         block = tree.top.block
         count = len(block.all("dkim-signature"))
-        if not count:
+        chain = arc.prepare(source, block, self._limits)
+        if not count and chain is None:
             return None
         authors = {sender.address.rpartition("@")[2] for sender in reading.content.senders}
         return _Unverified(
             signatures.prepare(source, block, self._limits, at),
+            chain,
             author=authors.pop() if len(authors) == 1 else "",
             doubled=[name for name, _ in structure.doubled(block)],
             more=count > self._limits.signatures,

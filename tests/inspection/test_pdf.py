@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -222,3 +223,29 @@ async def test_pdfsig_agrees(tmp_path: Path, person: Identity) -> None:
         path.write_bytes(pdf)
         done = subprocess.run(["pdfsig", "-nocert", path], capture_output=True, text=True, check=False, timeout=20)
         assert words in done.stdout
+
+
+async def test_a_bomb_in_a_file_is_damage(office: Bench) -> None:
+    packer = zlib.compressobj(9)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    head = b"%PDF-1.7\n1 0 obj\n<< /Type /XRef /Size 9 /W [1 2 1] /Root 2 0 R /Filter /FlateDecode /Length "
+    pdf = head + b"%d >>\nstream\n" % len(bomb) + bomb + b"\nendstream\nendobj\nstartxref\n9\n%%EOF"
+    _, reading = await judged(office, pdf)
+    assert (reading.verdict, reading.detail) == (Verdict.PERMERROR, "damaged")
+
+
+async def test_a_step_beyond_its_memory_is_a_finding(
+    tmp_path: Path, settings: InspectionSettings, directory: Directory, person: Identity
+) -> None:
+    inspector = Inspector(replace(settings, memory_limit=12 * 1024 * 1024), txt=Records())  # not enough to load pyHanko
+    await inspector.start()
+    try:
+        office = Bench(inspector, Records(), tmp_path, directory)
+        found = await office.examine(with_file(sign(blank(), person), NAME, "application/pdf"))
+        assert [(f.verdict, f.detail) for f in found.of(Check.PDF)] in (
+            [(Verdict.TEMPERROR, "check-error")],
+            [(Verdict.TEMPERROR, "worker-killed")],
+        )
+        assert found.content.attachments[0].name == NAME
+    finally:
+        await inspector.close()

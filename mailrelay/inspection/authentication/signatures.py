@@ -31,7 +31,7 @@ from mailrelay.inspection.source import Source
 from mailrelay.model.finding import Check, Finding, Verdict
 
 _NEEDED = (b"v", b"a", b"b", b"bh", b"d", b"h", b"s")
-_ALGORITHMS = {b"rsa-sha256": "rsa", b"ed25519-sha256": "ed25519"}
+ALGORITHMS = {b"rsa-sha256": "rsa", b"ed25519-sha256": "ed25519"}
 _SHOWN = (
     "from",
     "sender",
@@ -44,10 +44,10 @@ _SHOWN = (
     "content-type",
     "content-transfer-encoding",
 )
-_MUCH_WHITE = re.compile(rb"\s{200}")
-_B_TAG = re.compile(rb"([;\s]b\s*=)[^;]*?(\s*(?:;|\Z))")  # what dkimpy's own expression does, in a tenth of the time
+MUCH_WHITE = re.compile(rb"\s{200}")
+B_TAG = re.compile(rb"([;\s]b\s*=)[^;]*?(\s*(?:;|\Z))")  # what dkimpy's own expression does, in a tenth of the time
 _SLOP = 36_000  # seconds that a signer's clock may be wrong, as dkimpy has it
-_DOMAIN = re.compile(rb"[A-Za-z0-9_.-]{1,253}\Z")
+DOMAIN = re.compile(rb"[A-Za-z0-9_.-]{1,253}\Z")
 
 
 @dataclass(slots=True)
@@ -70,14 +70,14 @@ class Signature:
         return "" if self.fault else f"{self.selector}._domainkey.{self.domain}"
 
 
-class _Foul(Exception):
+class Foul(Exception):
     """The field breaks a rule; the argument is the slug."""
 
 
 def prepare(source: Source, block: Block, limits: Limits, at: float) -> list[Signature]:
     """Hash what each signature covers: at most `limits.signatures`, in order. `at` is the time of receipt (Unix seconds)."""
     fields = block.all("dkim-signature")
-    pairs = [(item.label, _with_crlf(item.value)) for item in block.fields]
+    pairs = [(item.label, with_crlf(item.value)) for item in block.fields]
     crowded = len(block.fields) >= limits.fields or block.broken
     forms = {relaxed: body.Canonical(relaxed=relaxed) for relaxed in (False, True)}
     waiting: list[tuple[Signature, body.Digest, bytes]] = []
@@ -87,25 +87,25 @@ def prepare(source: Source, block: Block, limits: Limits, at: float) -> list[Sig
         found.append(signature)
         try:
             if crowded:
-                raise _Foul("malformed-signature")
+                raise Foul("malformed-signature")
             tags = _tags(item, limits, signature)
             _judge_times(tags, at)
             policy = _policy(tags)
-            _hash_header(signature, tags, policy, pairs, (item.label, _B_TAG.sub(rb"\1\2", _with_crlf(item.value))))
+            hash_header(signature, tags, policy, pairs, (item.label, B_TAG.sub(rb"\1\2", with_crlf(item.value))))
             length = int(tags[b"l"]) if b"l" in tags else None
             digest = forms[policy.body_algorithm.name == b"relaxed"].digest(length)
-            waiting.append((signature, digest, _decoded(tags[b"bh"])))
-        except _Foul as foul:
+            waiting.append((signature, digest, decoded(tags[b"bh"])))
+        except Foul as foul:
             signature.fault = str(foul)
     if waiting:
         used = [form for form in forms.values() if form.is_asked]
         body.run(used, source.steps(block.end, source.size))
     for signature, digest, claimed in waiting:
-        _judge_body(signature, digest, claimed)
+        judge_body(signature, digest, claimed)
     return found
 
 
-def _judge_body(signature: Signature, digest: body.Digest, claimed: bytes) -> None:
+def judge_body(signature: Signature, digest: body.Digest, claimed: bytes) -> None:
     length = signature.facts.get("length")
     if digest.digest() != claimed:
         signature.fault = "body-changed"
@@ -115,30 +115,30 @@ def _judge_body(signature: Signature, digest: body.Digest, claimed: bytes) -> No
         signature.partial = True
 
 
-def _with_crlf(value: bytes) -> bytes:
+def with_crlf(value: bytes) -> bytes:
     """The value as dkimpy wants it: folded lines and the end in CRLF."""
     lines = [line.removesuffix(b"\r") for line in value.removesuffix(b"\n").split(b"\n")]
     return b"\r\n".join(lines) + b"\r\n"
 
 
 def _tags(item: Field, limits: Limits, signature: Signature) -> dict[bytes, bytes]:
-    """Read the tag list and note its facts. Raises _Foul."""
-    if len(item.value) > limits.signature_field or _MUCH_WHITE.search(item.value):
-        raise _Foul("malformed-signature")
+    """Read the tag list and note its facts. Raises Foul."""
+    if len(item.value) > limits.signature_field or MUCH_WHITE.search(item.value):
+        raise Foul("malformed-signature")
     try:
         tags = {bytes(name): bytes(value) for name, value in parse_tag_value(item.value).items()}
     except (InvalidTagValueList, IndexError):
-        raise _Foul("malformed-signature") from None
+        raise Foul("malformed-signature") from None
     _note_facts(signature, tags)
     if tags.get(b"a") == b"rsa-sha1":
-        raise _Foul("weak-algorithm")
+        raise Foul("weak-algorithm")
     checked = {name: b"".join(value.split()) if name in (b"b", b"bh") else value for name, value in tags.items()}
     try:
         validate_signature_fields({name: value for name, value in checked.items() if name not in (b"x", b"t")})
     except (DKIMException, IndexError, ValueError):
-        raise _Foul("malformed-signature") from None
-    if tags[b"a"] not in _ALGORITHMS or not _DOMAIN.match(tags[b"d"]) or not _DOMAIN.match(tags[b"s"]):
-        raise _Foul("malformed-signature")
+        raise Foul("malformed-signature") from None
+    if tags[b"a"] not in ALGORITHMS or not DOMAIN.match(tags[b"d"]) or not DOMAIN.match(tags[b"s"]):
+        raise Foul("malformed-signature")
     return tags
 
 
@@ -161,18 +161,18 @@ def _note_facts(signature: Signature, tags: Mapping[bytes, bytes]) -> None:
 def _judge_times(tags: Mapping[bytes, bytes], at: float) -> None:
     made, ends = (_moment(tags.get(name)) for name in (b"t", b"x"))
     if made is not None and made > at + _SLOP:
-        raise _Foul("future")
+        raise Foul("future")
     if ends is not None and ends < at:
-        raise _Foul("expired")
+        raise Foul("expired")
     if made is not None and ends is not None and ends < made:
-        raise _Foul("malformed-signature")
+        raise Foul("malformed-signature")
 
 
 def _moment(value: bytes | None) -> int | None:
     if value is None:
         return None
     if not value.isdigit() or len(value) > 12:
-        raise _Foul("malformed-signature")
+        raise Foul("malformed-signature")
     return int(value)
 
 
@@ -180,10 +180,10 @@ def _policy(tags: Mapping[bytes, bytes]) -> CanonicalizationPolicy:
     try:
         return CanonicalizationPolicy.from_c_value(tags.get(b"c"))
     except InvalidCanonicalizationPolicyError:
-        raise _Foul("malformed-signature") from None
+        raise Foul("malformed-signature") from None
 
 
-def _hash_header(
+def hash_header(
     signature: Signature,
     tags: Mapping[bytes, bytes],
     policy: CanonicalizationPolicy,
@@ -192,7 +192,7 @@ def _hash_header(
 ) -> None:
     names = [name.strip().lower() for name in re.split(rb"\s*:\s*", tags[b"h"])]
     if b"from" not in names:
-        raise _Foul("malformed-signature")  # RFC 6376 section 5.4
+        raise Foul("malformed-signature")  # RFC 6376 section 5.4
     signed = {name.decode("ascii", "replace") for name in names}
     present = {label.strip().lower().decode("ascii", "replace") for label, _ in pairs}
     signature.facts["unsigned"] = [name for name in _SHOWN if name in present and name not in signed]
@@ -202,14 +202,14 @@ def _hash_header(
     # As dkimpy: From counts once more than named, so that a second one breaks the signature.
     hash_headers(digest, policy, policy.canonicalize_headers(covered), [*names, b"from"], own, tags)
     signature.header_digest = digest.digest()
-    signature.value = _decoded(tags[b"b"])
+    signature.value = decoded(tags[b"b"])
 
 
-def _decoded(value: bytes) -> bytes:
+def decoded(value: bytes) -> bytes:
     try:
         return base64.b64decode(b"".join(value.split()), validate=True)
     except binascii.Error:
-        raise _Foul("malformed-signature") from None
+        raise Foul("malformed-signature") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ def _judge(signature: Signature, answers: Mapping[str, Answer], author: str, dou
     fault = signature.fault
     record = keys.KeyRecord(fault)
     if not fault:
-        record = _record(answers.get(signature.question), facts)
+        record = record_of(answers.get(signature.question), facts)
         fault = record.fault or _fault(signature, record)
     if record.bits:
         facts["key_bits"] = record.bits
@@ -257,7 +257,7 @@ def _judge(signature: Signature, answers: Mapping[str, Answer], author: str, dou
     return note(Check.DKIM, verdict, detail, f"d={signature.domain}; s={signature.selector}", **facts)
 
 
-def _record(answer: Answer | None, facts: dict[str, Any]) -> keys.KeyRecord:
+def record_of(answer: Answer | None, facts: dict[str, Any]) -> keys.KeyRecord:
     if answer is None or answer.state == "temperror":
         return keys.KeyRecord("dns-failure")
     found = [record for record in answer.records if b"p=" in record]
@@ -271,7 +271,7 @@ def _record(answer: Answer | None, facts: dict[str, Any]) -> keys.KeyRecord:
 
 
 def _fault(signature: Signature, record: keys.KeyRecord) -> str:
-    if record.kind != _ALGORITHMS[signature.algorithm.encode()]:
+    if record.kind != ALGORITHMS[signature.algorithm.encode()]:
         return "key-unusable"
     identity = signature.identity.rpartition("@")[2].lower()
     if record.strict and identity and identity != signature.domain:
