@@ -25,7 +25,7 @@ _STATES: Mapping[MessageState, tuple[str, str]] = {
     MessageState.MOVING: ("đang chuyển", "on its way"),
     MessageState.DONE: ("xong", "done"),
     MessageState.RETURNED: ("không chuyển, đã báo người gửi", "not delivered, the sender was told"),
-    MessageState.REJECTED: ("từ chối ngay khi gửi", "refused in the session"),
+    MessageState.REJECTED: ("từ chối, không giữ lại", "refused, not kept"),
 }
 _CLASSES: Mapping[MessageClass, tuple[str, str]] = {
     MessageClass.DOCUMENT: ("văn bản vào sổ", "registered document"),

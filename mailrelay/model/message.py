@@ -18,7 +18,7 @@ class MessageState(StrEnum):
     MOVING = "moving"  # at least one dispatch is not final
     DONE = "done"
     RETURNED = "returned"  # nothing was dispatched; the sender was told
-    REJECTED = "rejected"  # refused in the session
+    REJECTED = "rejected"  # refused; no bytes of it are kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class Pipeline:
                 await parts.store.write(
                     lambda tx: entry.refuse(tx, judgement, parts.office().directory, now, known=True)
                 )
+                # A crash between the two: at the next start the bytes of a refused mail are dropped like those without a row.
                 await asyncio.to_thread(parts.spool.remove, mail_id)
             else:
                 await parts.store.write(lambda tx: entry.enter(tx, judgement, parts.office(), now, known=True))
@@ -202,7 +203,12 @@ def _refusal(judgement: Judgement) -> Acceptance:
 
 
 def _without_refusal(judgement: Judgement) -> Judgement:
-    """A pending mail was already acknowledged: what would have been refused in the session is returned by a notice."""
+    """A pending mail was already acknowledged: what would have been refused in the session is returned by a notice.
+
+    Not so a secret paper: it stays refused, so that its bytes go even if we are stopped before they are removed.
+    """
+    if judgement.secrecy is not Secrecy.NONE:
+        return judgement
     recipients = tuple(
         replace(r, action=Action.RETURN if r.action is Action.REJECT else r.action)
         for r in judgement.decision.recipients

@@ -137,11 +137,11 @@ def in_state(tx: Transaction, state: MessageState, limit: int = 100) -> tuple[Ma
 
 
 def known(tx: Transaction, mail_ids: Sequence[MailId]) -> set[MailId]:
-    """Those of the given mail ids (at most a few thousand) that have a row."""
+    """Those of the given mail ids (at most a few thousand) that have a row and so bytes: of a refused mail none are kept."""
     if not mail_ids:
         return set()
     places, parameters = placeholders("id", mail_ids)
-    rows = tx.rows(f"SELECT mail_id FROM message WHERE mail_id IN ({places})", parameters)
+    rows = tx.rows(f"SELECT mail_id FROM message WHERE mail_id IN ({places}) AND state <> 'rejected'", parameters)
     return {MailId(row[0]) for row in rows}
 
 

@@ -15,6 +15,7 @@ from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
 from mailrelay.model.message import MessageState
 from mailrelay.model.receipt import ReceiptKind
 from mailrelay.pipeline.hold import Desk
+from mailrelay.store import messages
 from mailrelay.store.transaction import Transaction
 from tests.pipeline.house import FINANCE, HEALTH, PLANNING, STRANGER, House, paper
 
@@ -92,6 +93,23 @@ async def test_nothing_of_a_secret_paper_stays(house: House) -> None:
     kept = b"".join(path.read_bytes() for path in house.snapshot.settings.data_dir.rglob("*") if path.is_file())
     for trace in ("tuyệt đối không được lộ".encode(), b"5/BC-STC", b"5@pc.example"):
         assert trace not in kept
+
+
+async def test_nothing_of_a_pending_secret_paper_stays_though_we_are_stopped_in_between(house: House) -> None:
+    raw = paper(5, "Chuyện tuyệt đối không được lộ.").replace(b"Subject: ", b"Subject: =?utf-8?q?=5BM=E1=BA=ACT=5D?= ")
+    house.deadline(timedelta(0))
+    acceptance = await house.hand_in(raw, PLANNING)
+    assert acceptance.mail_id is not None and acceptance.pending
+    path = house.parts.spool.path(acceptance.mail_id)
+    bytes_before = path.read_bytes()
+    house.deadline(timedelta(seconds=20))
+    await house.pipeline.carry_pending()
+    life = await house.settled(acceptance)
+    assert (life.record.state, life.dispatches, path.exists()) == (MessageState.REJECTED, (), False)
+    path.write_bytes(bytes_before)  # as if we had been killed before its removal
+    known = await house.parts.store.read(lambda tx: messages.known(tx, list(house.parts.spool.listing())))
+    assert acceptance.mail_id in await asyncio.to_thread(house.parts.spool.sweep, lambda _: known)
+    assert not path.exists()
 
 
 async def test_a_fault_in_the_transaction_leaves_nothing_behind(house: House) -> None:

@@ -106,6 +106,12 @@ async def test_known_mail_ids_are_told_from_unknown_ones(store: Store) -> None:
     assert await store.read(lambda tx: messages.known(tx, [])) == set()
 
 
+async def test_the_bytes_of_a_refused_mail_are_not_known(store: Store) -> None:
+    mail = record(state=MessageState.REJECTED)
+    await store.write(lambda tx: messages.insert(tx, mail))
+    assert await store.read(lambda tx: messages.known(tx, [mail.message.mail_id])) == set()
+
+
 async def _sent(store: Store, key: str, **states: DispatchState) -> MailId:
     mail = record(repeat_key=key, message_class=MessageClass.DOCUMENT)
     mail_id = mail.message.mail_id
