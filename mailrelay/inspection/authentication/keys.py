@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
@@ -47,8 +48,9 @@ class KeyRecord:
         return True
 
 
+@lru_cache(maxsize=512)
 def read(record: bytes) -> KeyRecord:
-    """Read one TXT record."""
+    """Read one TXT record; a peer's key is read once for many mails."""
     try:
         tags = {name: bytes(value) for name, value in parse_tag_value(record).items()}
     except (InvalidTagValueList, IndexError):
