@@ -11,13 +11,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from mailrelay.failpoint import failpoint
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.decision import Action
 from mailrelay.model.document import Secrecy
 from mailrelay.model.envelope import Door, Envelope
-from mailrelay.model.finding import Findings
+from mailrelay.model.faults import StoreFault, StoreNotNow
+from mailrelay.model.finding import Check, Findings, Verdict
 from mailrelay.model.identity import MailId
 from mailrelay.model.message import Message, MessageState
 from mailrelay.model.record import MailRecord
@@ -29,6 +31,7 @@ from mailrelay.store import messages
 from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import count, log
 
+T = TypeVar("T")
 Alongside = Callable[[Transaction, Acceptance], None]
 
 _REMEMBERED = 256  # findings kept for a peer that was told to come back
@@ -49,14 +52,14 @@ class Pipeline:
         """Take one mail under the deadline, or refuse it by a name of the refusal table.
 
         `alongside` writes the door's own rows in the same transaction. Faults of the house are raised (451 at the door).
-        Once a transaction was begun the file is never removed here, since its commit may be on the way: a file without a
-        row is dropped at the next start.
+        Once a transaction was begun the file is removed only when it surely was not committed; else the commit may be on
+        the way, and a file without a row is dropped at the next start.
         """
         try:
             message = Message(draft.mail_id, envelope, draft.finish(), draft.size, self._parts.now())
             findings = await self._examine_in_time(message, draft)
         except BaseException:
-            with suppress(OSError):
+            with suppress(OSError, StoreFault):
                 draft.discard()
             raise
         if findings is not None:
@@ -159,7 +162,7 @@ class Pipeline:
             return entered
 
         failpoint("accept.before-commit")
-        entered = await parts.store.write(enter, durable=[draft.path])
+        entered = await self._write(enter, draft)
         failpoint("accept.after-commit")
         if entered.repeated:
             await asyncio.to_thread(draft.discard)
@@ -169,6 +172,15 @@ class Pipeline:
         log.info("accepted", mail_id=mail_id, door=judgement.record.message.envelope.origin.door.value)
         failpoint("accept.before-reply")
         return Acceptance(mail_id)
+
+    async def _write(self, closure: Callable[[Transaction], T], draft: Draft) -> T:
+        """Commit with the mail's bytes. A full disk is not filled further by what the client sends again and again."""
+        try:
+            return await self._parts.store.write(closure, durable=[draft.path])
+        except StoreNotNow:
+            with suppress(OSError, StoreFault):
+                await asyncio.to_thread(draft.discard)
+            raise
 
     async def _postpone(self, message: Message, draft: Draft, alongside: Alongside | None) -> Acceptance:
         record = MailRecord(message, MessageState.PENDING)
@@ -180,7 +192,7 @@ class Pipeline:
             if alongside is not None:
                 alongside(tx, accepted)
 
-        await self._parts.store.write(postpone, durable=[draft.path])
+        await self._write(postpone, draft)
         self._parts.bells.pending.set()
         log.warning("pending", mail_id=message.mail_id)
         return accepted
@@ -194,8 +206,16 @@ def _may_wait(envelope: Envelope) -> bool:
 def _refusal(judgement: Judgement) -> Acceptance:
     decided = judgement.decision.recipients[0]
     reason = decided.reasons[-1] if decided.reasons else None
+    envelope = judgement.record.message.envelope
+    broken = [
+        f.detail for f in judgement.record.findings if f.check is Check.STRUCTURE and f.verdict is not Verdict.NONE
+    ]
     values = {
         "recipient": decided.recipient,
+        "login": envelope.origin.login or "",
+        # The door has let the envelope's sender in already: who is refused now is whom the From field names.
+        "sender": next((author.address for author in judgement.content.senders), envelope.sender),
+        "detail": ", ".join(broken),
         "reason": reason.vi if reason else "",
         "reason_en": reason.en if reason else "",
     }

@@ -14,6 +14,7 @@ from mailrelay.model.entry import Book, EntryStatus
 from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
 from mailrelay.model.message import MessageState
 from mailrelay.model.receipt import ReceiptKind
+from mailrelay.model.refusal import REFUSALS
 from mailrelay.pipeline.hold import Desk
 from mailrelay.store import messages
 from mailrelay.store.transaction import Transaction
@@ -81,6 +82,26 @@ async def test_a_stranger_is_asked_to_come_back_and_the_findings_wait_for_it(hou
     assert again.refusal == ""
     life = await house.settled(again)
     assert life.record.message.mail_id.encode() in life.record.rendering.prefix
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal", "named"),
+    [
+        ((b"", b""), "local-sender-without-login", FINANCE),
+        ((b"To: ", b"From: <ai-do@example.net>\r\nTo: "), "local-sender-without-login", FINANCE),
+        ((FINANCE.encode(), b"a@example.net>\r\nFrom: <b@example.net"), "structure", "two-from"),
+    ],
+)
+async def test_a_refusal_names_what_is_refused(
+    house: House, change: tuple[bytes, bytes], refusal: str, named: str
+) -> None:
+    raw = paper(9).replace(*change, 1) if change[0] else paper(9)
+    acceptance = await house.hand_in(raw, PLANNING, sender="ai-do@example.net", origin=STRANGER)
+    assert acceptance.refusal == refusal
+    row = REFUSALS[refusal]
+    told = [row.fill(text, acceptance.values) for text in (row.vi, row.remedy_vi, row.en, row.remedy_en)]
+    assert named in told[0] and named in told[2]
+    assert not any("…" in text for text in told)
 
 
 async def test_nothing_of_a_secret_paper_stays(house: House) -> None:
