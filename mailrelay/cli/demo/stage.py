@@ -18,8 +18,11 @@ from mailrelay.cli.demo.scenario import Cast, Piece
 from mailrelay.config.directory import load_directory
 from mailrelay.config.sample import write_sample_office
 from mailrelay.model.agency import Directory, Role
+from mailrelay.model.faults import Fault
+from mailrelay.store.engine import DataLock
 
 DOMAIN = "hoabinh.gov.vn"
+_MARK = Path("secrets", "demo-password")  # by this file an office is known to be a sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,20 @@ class Stage:
 
 
 def build(place: Path, name_server: int) -> Stage:
-    """Write an office into `place`. What stands there already is overwritten, but for its data."""
+    """Write an office into `place`. An earlier sample is overwritten, but for its data.
+
+    Raises Fault where another office stands, or where one is being served.
+    """
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any((place / name).exists() for name in ("mailrelay.toml", "mailboxes.yaml")) and not (place / _MARK).exists():
+        raise Fault(
+            f"{place} đã có cấu hình khác, hãy chọn thư mục trống. ({place} holds another office: choose an empty folder.)"
+        )
+    with DataLock(place / "data"):
+        return _written(place, name_server)
+
+
+def _written(place: Path, name_server: int) -> Stage:
     world = keys.make_authority("CA mẫu của mailrelay")
     tls = keys.issue_server(world, f"mail.{DOMAIN}", place / "tls")
     roots = place / "trust"
@@ -48,7 +63,7 @@ def build(place: Path, name_server: int) -> Stage:
     agency = keys.issue_signer(world, "Ủy ban nhân dân tỉnh Hòa Bình", "UBND tỉnh Hòa Bình", signing, "agency")
     write_sample_office(place, _settings(tls, roots, name_server))
     password = secrets.token_urlsafe(12)
-    password_file = place / "secrets" / "demo-password"
+    password_file = place / _MARK
     keys.write_private(password_file, password.encode() + b"\n")
     _write_logins(place, password)
     return Stage(person, agency, authority, password, password_file, f"sotc@{DOMAIN}")
