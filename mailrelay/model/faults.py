@@ -17,7 +17,11 @@ class StoreFault(Fault):
     """The store cannot promise durability now: doors answer 451."""
 
 
-class StoreFull(StoreFault):
+class StoreNotNow(StoreFault):
+    """The store takes nothing at present (locked, full), and surely kept nothing of this transaction."""
+
+
+class StoreFull(StoreNotNow):
     """The disk of the store has no room left: doors answer 452. It passes when somebody makes room."""
 
 

@@ -12,7 +12,7 @@ from mailrelay.model.dispatch import Dispatch, DispatchState
 from mailrelay.model.document import MessageClass
 from mailrelay.model.entry import EventKind, LogEvent
 from mailrelay.model.envelope import Door, Envelope, Notify, Origin, Recipient
-from mailrelay.model.faults import StoreFault
+from mailrelay.model.faults import StoreFault, StoreNotNow
 from mailrelay.model.identity import MailId
 from mailrelay.model.message import Message, MessageState, Rendering
 from mailrelay.model.receipt import Notice, Receipt, ReceiptState
@@ -89,7 +89,12 @@ class Replier:
             message_class=MessageClass.RECEIPT,
             rendering=Rendering(trace_fields.mark(message)),
         )
-        await parts.store.write(lambda tx: self._enter(tx, receipt, record, draft), durable=[draft.path])
+        try:
+            await parts.store.write(lambda tx: self._enter(tx, receipt, record, draft), durable=[draft.path])
+        except StoreNotNow:
+            with suppress(OSError, StoreFault):
+                await asyncio.to_thread(draft.discard)
+            raise
         failpoint("reply.after-commit")
         parts.bells.dispatches.set()
 

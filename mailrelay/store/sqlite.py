@@ -14,7 +14,7 @@ from typing import Any
 from mailrelay.model.faults import StoreFault, StoreUnhealthy
 from mailrelay.store import durable
 from mailrelay.store.transaction import SqliteTransaction, Transaction, as_answer
-from mailrelay.store.writer import Closure, Job, Writer
+from mailrelay.store.writer import Closure, Job, Writer, is_damage
 
 LARGE = 256 * 1024  # bytes: larger files are synced in their own thread, so that small mail does not wait for them
 READERS = 3
@@ -115,6 +115,8 @@ class SqliteBackend:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
         except (sqlite3.Error, StopIteration) as error:
+            if isinstance(error, sqlite3.Error) and is_damage(error) and self._writer is not None:
+                self._writer.condemn(StoreUnhealthy(f"the store cannot be read: {error}"))
             raise as_answer(error, sqlite3.Error) from error
 
     def _connection(self) -> sqlite3.Connection:

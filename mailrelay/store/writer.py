@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mailrelay.failpoint import failpoint
-from mailrelay.model.faults import StoreFault, StoreFull, StoreUnhealthy
+from mailrelay.model.faults import StoreFault, StoreFull, StoreNotNow, StoreUnhealthy
 from mailrelay.store import durable
 from mailrelay.store.transaction import SqliteTransaction, Transaction, as_answer
 from mailrelay.telemetry import count, log
@@ -189,8 +189,8 @@ class Writer:
     def _fail(self, batch: Sequence[Job], error: Exception) -> None:
         """Give the whole batch one fault; condemn the store unless the trouble may pass."""
         if isinstance(error, sqlite3.Error) and _primary_code(error) in _PASSING:
-            kind = StoreFull if _primary_code(error) == sqlite3.SQLITE_FULL else StoreFault
-            fault = kind(f"the store cannot write now: {error}")
+            kind = StoreFull if _primary_code(error) == sqlite3.SQLITE_FULL else StoreNotNow
+            fault: StoreFault = kind(f"the store cannot write now: {error}")
             log.error("store-batch-failed", reason=str(error), closures=len(batch))
         elif isinstance(error, StoreUnhealthy):
             fault = error
@@ -224,6 +224,14 @@ def _primary_code(error: sqlite3.Error) -> int | None:
         return sqlite3.SQLITE_MISUSE  # wrong use of the sqlite3 module, found before the engine was asked
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether a reader met a disk that does not give back what was written, rather than a question that was wrong."""
+    return (
+        _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_READ
+    )
 
 
 def _attempt(sync: Callable[[Path, durable.Fsync], None], path: Path, fsync: durable.Fsync) -> StoreFault | None:
