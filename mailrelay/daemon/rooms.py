@@ -30,7 +30,7 @@ from mailrelay.intake.smtp.replies import Wording
 from mailrelay.intake.smtp.tls import server_context
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import DispatchState
-from mailrelay.model.envelope import Door
+from mailrelay.model.envelope import Door, Origin
 from mailrelay.model.identity import MailId, make_mail_id
 from mailrelay.pipeline import entry
 from mailrelay.pipeline.accept import Pipeline
@@ -96,7 +96,8 @@ def build_inspector(settings: Settings, resolver: Resolver | None = None) -> Ins
     )
 
 
-def smtp_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> SmtpDoor:
+def smtp_door(office: Snapshot, pipeline: Pipeline, parts: Parts, suspended: list[str]) -> SmtpDoor:
+    """`suspended` collects the logins that the door has suspended; a tick tells them."""
     settings = office().settings
     secrets = Secrets(settings.secrets_dir)
     return SmtpDoor(
@@ -110,7 +111,7 @@ def smtp_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> SmtpDoor:
         limits=_limits(settings),
         wording=Wording(settings.smtp.reply_charset, settings.receipts.base_url),
         rights_of=lambda peer: office().settings.rights_of(peer),
-        on_suspension=lambda login: log.warning("login-suspended", login=login),
+        on_suspension=suspended.append,
         hindrance=lambda: _hindrance(office(), parts),
     )
 
@@ -141,12 +142,8 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
         return any(s.recipient.address.lower() == owner.lower() for s in sendings)
 
     def unreadable(tx: Transaction, found: Unreadable) -> None:
-        owner = office().directory.mailbox(found.account.owner)
-        if owner is not None:
-            now = utc_now()
-            mail_id = make_mail_id(int(now.timestamp() * 1000), os.urandom(10))
-            complaint = entry.Complaint(found.refusal, found.values)
-            entry.unreadable(tx, mail_id, owner, found.account.name, complaint, office().directory, now)
+        origin = Origin(Door.IMAP, account=found.account.name)
+        complain(tx, office(), found.account.owner, origin, entry.Complaint(found.refusal, found.values))
 
     def draft() -> Draft:
         if _hindrance(office(), parts) == "disk-full":
@@ -188,7 +185,25 @@ def build_signer(settings: Settings) -> Signer | None:
     return Signer(settings.domain, keys) if keys else None
 
 
-def ticks(parts: Parts, imap: ImapDoor) -> tuple[Tick, ...]:
+def complain(tx: Transaction, office: Office, address: str, origin: Origin, complaint: entry.Complaint) -> None:
+    """Log a complaint of a door and tell the owner of an address; one whom the directory does not know hears nothing."""
+    owner = office.directory.mailbox(address)
+    if owner is not None:
+        now = utc_now()
+        mail_id = make_mail_id(int(now.timestamp() * 1000), os.urandom(10))
+        entry.complain(tx, mail_id, owner, origin, complaint, office.directory, now)
+
+
+async def _tell_suspended(office: Snapshot, parts: Parts, login: str) -> None:
+    log.warning("login-suspended", login=login)
+    box = office().directory.account(login)
+    if box is not None:
+        complaint = entry.Complaint("login-suspended", {"login": login})
+        await parts.store.write(lambda tx: complain(tx, office(), box.address, Origin(Door.SUBMISSION), complaint))
+        parts.bells.ring()
+
+
+def ticks(office: Snapshot, parts: Parts, imap: ImapDoor, suspended: list[str]) -> tuple[Tick, ...]:
     """Timed looks; nothing with a promise hangs on them."""
 
     async def queue_age() -> None:
@@ -201,7 +216,12 @@ def ticks(parts: Parts, imap: ImapDoor) -> tuple[Tick, ...]:
     async def tell_delays() -> None:
         await delays.look()
 
+    async def tell_suspensions() -> None:
+        while suspended:
+            await _tell_suspended(office, parts, suspended.pop())
+
     return (
+        Tick("suspensions", timedelta(seconds=15), tell_suspensions),
         Tick("queue-age", timedelta(minutes=15), queue_age),
         Tick("delays", timedelta(minutes=1), tell_delays),
         Tick("imap", timedelta(seconds=30), imap.tick),

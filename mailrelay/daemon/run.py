@@ -76,10 +76,11 @@ class Daemon:
         pipeline = Pipeline(parts)
         desk = Desk(parts.store, lambda: self._office.directory, parts.now, parts.bells.ring)
         self.desk, self.store = desk, parts.store
-        smtp = rooms.smtp_door(self.office, pipeline, parts)
+        suspended: list[str] = []
+        smtp = rooms.smtp_door(self.office, pipeline, parts, suspended)
         imap = rooms.imap_door(self.office, pipeline, parts)
         control = ControlDoor(self._office.settings.listen.control, verbs(desk))
-        schedule = build_schedule(rooms.ticks(parts, imap))
+        schedule = build_schedule(rooms.ticks(self.office, parts, imap, suspended))
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(Dispatcher(parts).run(), name="deliver"),
@@ -113,8 +114,8 @@ class Daemon:
 
 
 async def _recover(parts: Parts) -> None:
-    """At start, under the data lock: a file without a row was never promised to anybody and goes; what a killed process was
-    sending is due again."""
+    """At start, under the data lock: a file without a row was never promised to anybody and goes, as does what was refused;
+    what a killed process was sending is due again."""
     loop = asyncio.get_running_loop()
     spool, store = parts.spool, parts.store
 

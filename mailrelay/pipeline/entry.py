@@ -18,7 +18,7 @@ from mailrelay.model.dispatch import Dispatch, DispatchState
 from mailrelay.model.document import MessageClass, Recognition, Secrecy, Urgency
 from mailrelay.model.document_types import TYPES
 from mailrelay.model.entry import EventKind, LogEvent, RegisterEntry
-from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
+from mailrelay.model.envelope import Envelope, Origin, Recipient
 from mailrelay.model.identity import AgencyId, MailId
 from mailrelay.model.message import Content, Message, MessageState
 from mailrelay.model.record import MailRecord
@@ -35,7 +35,7 @@ NO_ROUTE = "no-route"
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """Why a door could not read a mail: a name of the refusal table and the values of its sentences."""
+    """Why a door could not take something: a name of the refusal table and the values of its sentences."""
 
     refusal: str
     values: Mapping[str, str]
@@ -96,16 +96,19 @@ def postpone(tx: Transaction, record: MailRecord, now: datetime) -> None:
     log.append(tx, LogEvent(now, EventKind.RECEIVED, record.message.mail_id, detail={"state": "pending"}))
 
 
-def unreadable(
+def complain(
     tx: Transaction,
     mail_id: MailId,
     owner: Mailbox,
-    account: str,
+    origin: Origin,
     complaint: Complaint,
     directory: Directory,
     now: datetime,
 ) -> None:
-    """Note a mail that a door could not even read, of which nothing was kept, and tell the owner of the box."""
+    """Note what a door could not take, and of which nothing was kept, and tell the owner of the box or account.
+
+    A mail that the poller could not read, a login that was suspended: nobody would see a reply on the wire.
+    """
     row = REFUSALS[complaint.refusal]
     reason = Reason(
         "door",
@@ -114,7 +117,7 @@ def unreadable(
         row.fill(row.remedy_vi, complaint.values),
         row.fill(row.remedy_en, complaint.values),
     )
-    origin = Origin(Door.IMAP, login=owner.login or owner.address, account=account)
+    origin = replace(origin, login=owner.login or owner.address)
     envelope = Envelope(owner.address, (Recipient(owner.address),), origin)
     decided = RecipientDecision(owner.address, Action.RETURN, reasons=(reason,), refusal=complaint.refusal)
     record = MailRecord(
@@ -124,8 +127,8 @@ def unreadable(
         decision=Decision((decided,)),
     )
     messages.insert(tx, record)
-    detail = {"refusal": complaint.refusal, "account": account}
-    log.append(tx, LogEvent(now, EventKind.REFUSED, mail_id, owner.agency, account, detail))
+    actor = origin.account or owner.login
+    log.append(tx, LogEvent(now, EventKind.REFUSED, mail_id, owner.agency, actor, {"refusal": complaint.refusal}))
     for receipt in drawer.on_accept(record, Content(), Recognition(MessageClass.LETTER), directory, (), now):
         receipts.insert(tx, receipt)
 
