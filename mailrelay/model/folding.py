@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import unicodedata
 
+
+class _Bare(dict[int, int | None]):
+    """What becomes of each letter of decomposed text: marks go, all others stay. Filled as letters come by."""
+
+    def __missing__(self, code: int) -> int | None:
+        bare = None if unicodedata.category(chr(code)) == "Mn" else code
+        if code < _REMEMBERED:
+            self[code] = bare
+        return bare
+
+
+_REMEMBERED = 0x3000  # the scripts of our mails; a hostile mail cannot make the table grow beyond
 # đ is a letter of its own, not a d with a mark. Ð (eth) and Ɖ (African d) look like Đ and stand for it in old files.
-_LETTERS = str.maketrans({"đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "ɖ": "d", "Ɖ": "d"})
+_BARE = _Bare({ord(letter): ord("d") for letter in "đĐðÐɖƉ"})
 
 
 def fold(text: str) -> str:
@@ -16,5 +28,5 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return " ".join(text.lower().split())
-    bare = "".join(letter for letter in unicodedata.normalize("NFD", text) if unicodedata.category(letter) != "Mn")
-    return " ".join(unicodedata.normalize("NFC", bare.translate(_LETTERS).casefold()).split())
+    bare = unicodedata.normalize("NFD", text).translate(_BARE)
+    return " ".join(unicodedata.normalize("NFC", bare.casefold()).split())

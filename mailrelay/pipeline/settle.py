@@ -41,9 +41,10 @@ def settle(
     moved = [pair for pair in (_moved(tx, office, record, *one, now) for one in tried) if pair is not None]
     mail_id = record.message.mail_id
     sendings = dispatches.of_mail(tx, mail_id)
+    booked: list[RegisterEntry] = []
     if record.message_class is MessageClass.DOCUMENT:
         _note_in_books(tx, record, office, [dispatch for dispatch, _ in moved], sendings, now)
-    booked = [entry for entry in entries.of_mail(tx, mail_id) if entry.book is Book.INCOMING]
+        booked = [entry for entry in entries.of_mail(tx, mail_id) if entry.book is Book.INCOMING]
     told_failed = _told_failed(tx, mail_id) if any(d.state in _ARRIVED for d, _ in moved) else frozenset()
     for receipt in drawer.on_settled(record, moved, office.directory, now, entries=booked, told_failed=told_failed):
         receipts.insert(tx, receipt)

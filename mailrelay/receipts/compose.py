@@ -24,7 +24,7 @@ from mailrelay.receipts.desk import Desk
 from mailrelay.receipts.facts import moment
 from mailrelay.receipts.forms import card
 from mailrelay.receipts.mime import Part
-from mailrelay.receipts.report import delivery_status, returned_header
+from mailrelay.receipts.report import delivery_status, returned_mail
 
 SCHEMA = "mailrelay/bien-nhan/1"
 NAME = "Hệ thống gửi, nhận văn bản điện tử"
@@ -64,7 +64,7 @@ def data_file(receipt: Receipt, letterhead: Letterhead, notice_id: MailId, signe
         "notice_id": notice_id,
         "to": receipt.to,
         "seal": "chu-ky-cua-he-thong",  # never claimed to be a chữ ký số chuyên dùng
-        "facts": _plain(receipt.facts),
+        "facts": receipt.facts,
     }
     return canonical(data)
 
@@ -189,6 +189,5 @@ def _body(
     if receipt.kind not in _REPORTS or facts.get("unasked"):
         return mixed
     status = delivery_status(facts, letterhead.hostname or letterhead.domain)
-    whole = facts["mail"]["ret"].upper() == "FULL" and facts["action"] == "failed"
-    third = returned_header(facts, original, whole=whole)
+    third = returned_mail(facts, original)
     return mime.multipart("report", [mixed, status, third], f"=_{notice_id}_r", "report-type=delivery-status")

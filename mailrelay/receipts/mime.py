@@ -79,8 +79,7 @@ def leaf(content_type: str, data: bytes, *, name: str = "", disposition: str = "
     ]
     if disposition:
         header.append(field("Content-Disposition", f'{disposition};\r\n filename="{name}"' if name else disposition))
-    coded = base64.b64encode(data)
-    body = b"".join(coded[start : start + 76] + b"\r\n" for start in range(0, len(coded), 76))
+    body = base64.encodebytes(data).replace(b"\n", b"\r\n")
     return Part(tuple(header), body or b"\r\n")
 
 
@@ -89,9 +88,9 @@ def text(subtype: str, words: str) -> Part:
     return leaf(f"text/{subtype}; charset=utf-8", words.replace("\n", "\r\n").encode())
 
 
-def verbatim(content_type: str, data: bytes) -> Part:
-    """A seven-bit part as it stands. The caller sees to CRLF and line lengths."""
-    return Part((field("Content-Type", content_type), "Content-Transfer-Encoding: 7bit"), data)
+def verbatim(content_type: str, data: bytes, bits: str = "7bit") -> Part:
+    """A part as it stands. The caller sees to CRLF and line lengths."""
+    return Part((field("Content-Type", content_type), f"Content-Transfer-Encoding: {bits}"), data)
 
 
 def multipart(subtype: str, parts: Sequence[Part], boundary: str, parameters: str = "") -> Part:
@@ -99,12 +98,18 @@ def multipart(subtype: str, parts: Sequence[Part], boundary: str, parameters: st
     content_type = f'multipart/{subtype};{f" {parameters};" if parameters else ""}\r\n boundary="{boundary}"'
     mark = f"--{boundary}".encode()
     body = b"".join(mark + b"\r\n" + part.encode() + b"\r\n" for part in parts) + mark + b"--\r\n"
-    return Part((field("Content-Type", content_type),), body)
+    header = (field("Content-Type", content_type),)
+    return Part(header if body.isascii() else (*header, "Content-Transfer-Encoding: 8bit"), body)
 
 
 def is_seven_bit(data: bytes) -> bool:
     """Tell whether bytes may travel without encoding: ASCII, CRLF only, no NUL, no line beyond 998 octets."""
-    if not data.isascii() or b"\0" in data:
-        return False
+    return transfer_of(data) == "7bit"
+
+
+def transfer_of(data: bytes) -> str:
+    """How bytes may travel as they stand: "7bit", "8bit" (RFC 6152), or "" when they need an encoding."""
     lines = data.split(b"\r\n")
-    return all(len(line) <= 998 and b"\r" not in line and b"\n" not in line for line in lines)
+    if b"\0" in data or any(len(line) > 998 or b"\r" in line or b"\n" in line for line in lines):
+        return ""
+    return "7bit" if data.isascii() else "8bit"
