@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 
 from rich.live import Live
 from rich.table import Table
@@ -95,11 +97,17 @@ def summary(counts: Mapping[str, int], problems: Sequence[str], place: Path, liv
     first = next((life for life in lives if life is not None), None)
     print_line()
     print_line(say("Xem tiếp:", "Look further:"), "bold")
+    command = _command()
     if first is not None:
-        print_line(f"  mailrelay trace {first.record.message.mail_id} --config {place}")
-    print_line(f"  mailrelay register list --agency STC --config {place}")
-    print_line(f"  mailrelay log list --config {place}")
-    print_line(f"  mailrelay queue list --config {place}")
+        print_line(f"  {command} trace {first.record.message.mail_id} --config {place}")
+    for question in ("register list --agency STC", 'log search "kế hoạch 59"', "queue list"):
+        print_line(f"  {command} {question} --config {place}")
+
+
+def _command() -> str:
+    """What to type for our command: its name where the shell finds it, else the path by which it was called."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "mailrelay" and which("mailrelay") is None else "mailrelay"
 
 
 def invitation(listeners: Mapping[str, str], built: Stage, place: Path) -> None:
