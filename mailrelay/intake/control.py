@@ -38,7 +38,7 @@ class ControlDoor:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # what a sick disk keeps is a left-over for the next start
                 self._path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -99,7 +99,10 @@ class Lines:
             client = self._open.get(mail.login) or self._relay.client(mail.login, timeout=60)
             self._open[mail.login] = client
             return _transaction(client, mail)
-        except (OSError, smtplib.SMTPException, ValueError) as fault:
+        except smtplib.SMTPDataError as refusal:  # instead of 354
+            error = refusal.smtp_error
+            return refusal.smtp_code, error.decode(errors="replace") if isinstance(error, bytes) else error
+        except (OSError, smtplib.SMTPException, ValueError, KeyError) as fault:  # KeyError: never started
             self._drop(mail.login)
             return 0, str(fault)
 

@@ -20,8 +20,9 @@ from tests.servers.process import program
 _SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN, _IOR('X', 125, __u32)
 _NO_LOG_FLUSH = 2
 # Nothing is committed by a timer while we look: only what the service syncs is on the disk.
-_OPTIONS = "loop,commit=600,noauto_da_alloc,nodev,nosuid"
-MIB = 1024 * 1024
+_OPTIONS = "loop,errors=remount-ro,commit=600,noauto_da_alloc,nodev,nosuid"
+KIB = 1024
+MIB = 1024 * KIB
 
 
 class NoDisk(Exception):
@@ -85,9 +86,10 @@ class Disk:
         self._unmount()
         self._mount()
 
-    def read_only(self, on: bool = True) -> None:
-        """Remount. The kernel refuses it while a file is open for writing, so it is done as an I/O error would do it."""
-        _run("mount", "-o", f"remount,{'ro' if on else 'rw'}", str(self.place))
+    def fail(self) -> None:
+        """Have the file system meet an error, after which it lets itself be read only."""
+        device = Path(_run("findmnt", "-n", "-o", "SOURCE", str(self.place)).strip()).name
+        Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("crash test\n")
 
     def free(self) -> int:
         status = os.statvfs(self.place)
@@ -116,6 +118,6 @@ class Disk:
                 return
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
     words = [program(command[0]), *command[1:]]
-    subprocess.run(words, check=True, capture_output=True, text=True, timeout=120)
+    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout

@@ -49,7 +49,14 @@ class Office:
     """
 
     def __init__(
-        self, folder: Path, *, disk: bool = False, disk_size: int = 0, polled: bool = False, mutant: str = ""
+        self,
+        folder: Path,
+        *,
+        disk: bool = False,
+        disk_size: int = 0,
+        reserve: str = "16 MiB",
+        polled: bool = False,
+        mutant: str = "",
     ) -> None:
         self.folder = folder
         self.truth = Truth()
@@ -58,6 +65,7 @@ class Office:
         self.disk: Disk | None = None
         self._wants_disk = disk
         self._disk_size = disk_size
+        self._reserve = reserve
         self._wants_polled = polled
         self._mutant = mutant
         self._check = Check()
@@ -69,8 +77,10 @@ class Office:
             self.relay = Relay(self.folder)
             exits.callback(self.next_hop.close)
             self.next_hop.start()
+            limits = {"disk_reserve": f'"{self._reserve}"'}
             routes = f'{{"bo.example" = "smtp://{LOOPBACK}:{self.next_hop.port}"}}'
-            _set(self.folder / "mailrelay.toml", {**_SETTINGS, "delivery": {**_SETTINGS["delivery"], "routes": routes}})
+            delivery = {**_SETTINGS["delivery"], "routes": routes}
+            _set(self.folder / "mailrelay.toml", {**_SETTINGS, "delivery": delivery, "limits": limits})
             if self._wants_disk:
                 place = self.folder / "data"
                 self.disk = exits.enter_context(Disk(place, self._disk_size) if self._disk_size else Disk(place))

@@ -39,6 +39,11 @@ class NextHop:
         return self._sink.port
 
     @property
+    def replies(self) -> dict[str, str]:
+        """What it answers instead of the usual, as SmtpSink has it."""
+        return self._sink.replies
+
+    @property
     def arrivals(self) -> list[Delivered]:
         """Every mail that was taken, with its recipients and bytes, in order."""
         return list(self._sink.mails)

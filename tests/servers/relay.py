@@ -30,6 +30,7 @@ class Relay:
         if settings:
             self.add_settings(settings)
         self._listeners = folder / "data" / "listeners.json"
+        self._addresses: dict[str, str] = {}
         self._child: Child | None = None
         self._trust = ssl.create_default_context(cafile=str(self.stage.authority))
         self.log = folder / "service.log"
@@ -50,6 +51,7 @@ class Relay:
             return self._listeners.exists()
 
         wait_until(ready, "mailrelay's doors", limit)
+        self._addresses = json.loads(self._listeners.read_text())
 
     @property
     def child(self) -> Child:
@@ -71,7 +73,7 @@ class Relay:
             self._child.stop()
 
     def address(self, door: str) -> tuple[str, int]:
-        host, _, port = str(json.loads(self._listeners.read_text())[door]).rpartition(":")
+        host, _, port = str(self._addresses[door]).rpartition(":")
         return host.strip("[]"), int(port)
 
     def client(self, login: str = "", timeout: float = 30.0) -> smtplib.SMTP:
