@@ -34,6 +34,7 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA temp_store=MEMORY")  # what a savepoint may undo: worth nothing once the process ends
         connection.execute(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
     except sqlite3.Error as error:
         raise StoreFault(f"Không mở được kho {path}: {error}. (The store cannot be opened.)") from error
