@@ -12,6 +12,7 @@ import pytest
 
 from mailrelay.intake.smtp.limits import Limits
 from mailrelay.model.envelope import Door
+from mailrelay.model.faults import StoreUnhealthy
 
 QUICK = Limits(error_delay=datetime.timedelta(0), auth_delay=datetime.timedelta(0))
 MAIL = b"MAIL FROM:<a@example.vn>\r\nRCPT TO:<vanthu.stc@hoabinh.gov.vn>\r\n"
@@ -174,6 +175,37 @@ async def test_a_full_disk_is_temporary(open_office: Any, at: str, reply: str) -
         assert answer.startswith(reply)
         assert (disk.discarded, office.recorder.mails) == (int(at != "open"), [])
         assert (await client.ask("NOOP")).startswith("250")
+
+
+@pytest.mark.parametrize(("hindrance", "reply"), [("disk-full", "452-4.3.1"), ("try-later", "451-4.3.0")])
+async def test_a_hindrance_is_told_before_the_content(open_office: Any, hindrance: str, reply: str) -> None:
+    present = [hindrance]
+    async with open_office(hindrance=lambda: present[0]) as office:
+        client = await office.connect()
+        for _ in range(30):  # whoever tries again and again is not punished for it
+            assert (await client.ask("MAIL FROM:<a@example.test>")).startswith(reply)
+        present[0] = ""
+        await _begin(client)
+        assert (await client.ask("DATA")).startswith("354")
+        assert (await client.ask(b"x\r\n.")).startswith("250")
+    assert office.recorder.made == 1
+
+
+async def test_a_draft_that_cannot_be_removed(open_office: Any) -> None:
+    """Its removal is the next start's work; the client gets its answer."""
+
+    class Sticky(_FullDisk):
+        def discard(self) -> None:
+            super().discard()
+            raise StoreUnhealthy("fsync failed")
+
+    disk = Sticky(at="write")
+    async with open_office(draft=lambda: disk) as office:
+        client = await office.connect()
+        await _begin(client)
+        await client.ask("DATA")
+        assert (await client.ask(b"x\r\n.")).startswith("452-4.3.1")
+        assert (disk.discarded, (await client.ask("NOOP"))[:3]) == (1, "250")
 
 
 async def test_memory_stays_flat_whatever_the_line_length(open_office: Any) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from mailrelay.intake.smtp.limits import Limits
 from mailrelay.model.envelope import Door
+from mailrelay.model.faults import StoreFull, StoreUnhealthy
 
 QUICK = Limits(error_delay=datetime.timedelta(0), auth_delay=datetime.timedelta(0))
 SHORT = datetime.timedelta(milliseconds=150)
@@ -189,6 +190,8 @@ async def test_a_half_open_tls_handshake_ends_and_counts(open_office: Any) -> No
         (RuntimeError("db password=secret"), "451-4.3.0"),
         (OSError(errno.ENOSPC, "full"), "452-4.3.1"),
         (OSError(errno.EIO, "bad sector"), "451-4.3.0"),
+        (StoreFull("full"), "452-4.3.1"),
+        (StoreUnhealthy("bad sector"), "451-4.3.0"),
         (ConnectionRefusedError("scanner password"), "451-4.3.0"),
         (EOFError("secret"), "451-4.3.0"),
     ],
