@@ -30,7 +30,6 @@ from mailrelay.telemetry import count
 from mailrelay.telemetry import log as telemetry
 
 _LOOK = 5.0  # seconds between looks at the queue when no bell rings, and after a fault of the store
-_DRAIN = 10.0  # seconds that deliveries under way have to end in when the service stops
 _POISONED = Reason(
     "queue.poisoned",
     "việc gửi thư này nhiều lần làm dịch vụ dừng đột ngột",
@@ -43,15 +42,19 @@ _POISONED = Reason(
 class Dispatcher:
     """The delivery loop of one process. Claims are leases in the store: several dispatchers may run beside each other."""
 
-    def __init__(self, parts: Parts, *, lease: timedelta = timedelta(minutes=20), parallel: int = 64) -> None:
+    def __init__(
+        self, parts: Parts, *, lease: timedelta = timedelta(minutes=20), parallel: int = 64, drain: float = 10.0
+    ) -> None:
+        """`parallel` mails are under way at most; `drain` seconds have those to end in when the service stops."""
         self._parts = parts
+        self._drain_time = drain
         self._lease = lease
         self._parallel = parallel
         self._sending: set[asyncio.Task[None]] = set()
         self._ending = False
 
     async def run(self) -> None:
-        """Deliver until cancelled. What is being sent then has ten seconds to end, or goes back into the queue."""
+        """Deliver until cancelled. What is being sent then has a little time to end, or goes back into the queue."""
         try:
             while True:
                 bell = self._parts.bells.dispatches
@@ -80,7 +83,12 @@ class Dispatcher:
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
         parts = self._parts
         room = self._parallel - len(self._sending)
-        claimed, poisoned = await parts.store.write(lambda tx: _claim(tx, parts, now, self._lease, room))
+        claiming = asyncio.ensure_future(parts.store.write(lambda tx: _claim(tx, parts, now, self._lease, room)))
+        try:
+            claimed, poisoned = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await self._put_back((await claiming)[0])  # what nobody will send
+            raise
         for dispatch in poisoned:
             count("dispatches_poisoned")
             telemetry.error("dispatch-poisoned", mail_id=dispatch.mail_id, dispatch=dispatch.dispatch_id)
@@ -112,7 +120,7 @@ class Dispatcher:
         self._ending = True
         if not self._sending:
             return
-        _, unfinished = await asyncio.wait(self._sending, timeout=_DRAIN)
+        _, unfinished = await asyncio.wait(self._sending, timeout=self._drain_time)
         for task in unfinished:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
@@ -125,7 +133,7 @@ class Dispatcher:
             assert record is not None  # a dispatch references its message
             outcomes = await self._outcomes(record, consignment)
         except asyncio.CancelledError:
-            await parts.store.write(lambda tx: _put_back(tx, consignment, parts.now()))
+            await self._put_back(consignment)
             raise
         failpoint("deliver.after-send")
         tried = tuple(zip(consignment, outcomes, strict=True))
@@ -138,6 +146,10 @@ class Dispatcher:
         failpoint("deliver.after-settle")
         parts.bells.receipts.set()
         await forget_letter(parts, mail_id, record.message_class)
+
+    async def _put_back(self, claimed: Sequence[Dispatch]) -> None:
+        if claimed:
+            await self._parts.store.write(lambda tx: _put_back(tx, claimed, self._parts.now()))
 
     async def _write_down(self, record: MailRecord, tried: Sequence[tuple[Dispatch, Outcome]]) -> None:
         """Settle. A store that is full or locked for a while is asked again: a try without an end would be made twice."""
@@ -245,9 +257,9 @@ def _claim(
     return sound, poisoned
 
 
-def _put_back(tx: Transaction, consignment: Sequence[Dispatch], now: datetime) -> None:
-    """A try that the end of the service cut short: noted, so that it counts as no crash, and due at the next start."""
-    for dispatch in consignment:
+def _put_back(tx: Transaction, claimed: Sequence[Dispatch], now: datetime) -> None:
+    """Tries that the end of the service cut short: noted, so that they count as no crash, and due at the next start."""
+    for dispatch in claimed:
         current = dispatches.get(tx, dispatch.dispatch_id)
         if current is not None and current.state is DispatchState.SENDING:
             outcome = of_trouble(dispatch.recipient.address, Trouble.STOPPED)

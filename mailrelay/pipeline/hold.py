@@ -22,6 +22,7 @@ from mailrelay.store.engine import Store
 from mailrelay.store.transaction import Transaction
 
 T = TypeVar("T")
+_TRIED_AGAIN = frozenset({DispatchState.DEFERRED, DispatchState.QUEUED, DispatchState.FAILED})
 History = tuple[tuple[datetime, EntryStatus, str, str], ...]  # at, status, actor, note
 
 
@@ -101,13 +102,15 @@ class Desk:
         return await self._act(act)
 
     async def retry(self, dispatch_ids: tuple[int, ...], actor: str) -> int:
-        """Try deferred dispatches now; return how many there were."""
+        """Try dispatches now that wait or that failed; return how many there were. Others are passed over."""
 
         def act(tx: Transaction, now: datetime) -> int:
             waiting = [d for d in (dispatches.get(tx, i) for i in dispatch_ids) if d is not None]
-            waiting = [d for d in waiting if d.state in (DispatchState.DEFERRED, DispatchState.QUEUED)]
+            waiting = [d for d in waiting if d.state in _TRIED_AGAIN]
             for dispatch in waiting:
                 dispatches.retry(tx, dispatch.dispatch_id, now)
+            for mail_id in {d.mail_id for d in waiting}:
+                close(tx, mail_id)
             return len(waiting)
 
         return await self._act(act)

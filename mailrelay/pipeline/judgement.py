@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from mailrelay.config.office import Office
 from mailrelay.inspection.authentication import results_field
 from mailrelay.inspection.document import recognise, secrecy_mark
 from mailrelay.inspection.examine import Inspector
-from mailrelay.model.agency import Directory
 from mailrelay.model.decision import Action, Decision
 from mailrelay.model.document import MessageClass, Recognition, Secrecy
 from mailrelay.model.envelope import Door, Envelope, Recipient
@@ -22,6 +20,7 @@ from mailrelay.model.finding import Check, Finding, Findings, Verdict
 from mailrelay.model.message import Attachment, Content, Message, MessageState, Rendering
 from mailrelay.model.record import MailRecord
 from mailrelay.pipeline import trace_fields
+from mailrelay.pipeline.expansion import expand
 from mailrelay.policy.judge import judge
 
 
@@ -85,17 +84,6 @@ def judge_findings(message: Message, findings: Findings, office: Office) -> Judg
         repeat_key=repeat_key(envelope, content, message.digest),
     )
     return Judgement(record, content, recognition, recipients, secrecy)
-
-
-def expand(recipients: Sequence[Recipient], directory: Directory) -> tuple[Recipient, ...]:
-    """Resolve groups and aliases to the addresses of mailboxes, each once, in order; unknown addresses stay as they are."""
-    resolved: dict[str, Recipient] = {}
-    for recipient in recipients:
-        group = directory.group(recipient.address)
-        for address in group.members if group else (recipient.address,):
-            final = directory.resolve(address)
-            resolved.setdefault(final.lower(), replace(recipient, address=final))
-    return tuple(resolved.values())
 
 
 def enforceable(decision: Decision, envelope: Envelope) -> Decision:

@@ -19,16 +19,20 @@ from mailrelay.model.receipt import Notice, Receipt, ReceiptState
 from mailrelay.model.record import MailRecord
 from mailrelay.pipeline import trace_fields
 from mailrelay.pipeline.entry import destination_of
+from mailrelay.pipeline.letters import forget_letter
 from mailrelay.pipeline.parts import Parts
 from mailrelay.receipts.compose import compose
+from mailrelay.receipts.report import returns_whole
 from mailrelay.spool import Draft, Spool
 from mailrelay.store import dispatches, log, messages, receipts
 from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log as telemetry
 
 _BATCH = 50
+_TOGETHER = 8  # written in one commit, and composed without holding up the doors for long
 _LOOK = 5.0
 _HEADER = 64 * 1024
+_WHOLE = 1 << 20  # a bigger mail comes back as its header, whatever was asked for
 
 
 class Replier:
@@ -58,16 +62,24 @@ class Replier:
         Raises StoreFault and OSError when the disk does not take a receipt: it stays due.
         """
         due = await self._parts.store.read(lambda tx: receipts.due(tx, _BATCH))
-        for receipt in due:
-            try:
-                await self._issue(receipt)
-            except (StoreFault, OSError):
-                raise
-            except Exception as fault:
-                telemetry.error("receipt-fault", receipt=receipt.receipt_id, fault=type(fault).__name__, exc_info=True)
-                mark = partial(receipts.mark, receipt_id=receipt.receipt_id, state=ReceiptState.FAILED)
-                await self._parts.store.write(mark)
+        for start in range(0, len(due), _TOGETHER):
+            together = due[start : start + _TOGETHER]
+            ended = await asyncio.gather(*map(self._issue_or_mark, together), return_exceptions=True)
+            for fault in ended:
+                if fault is not None:
+                    raise fault
         return len(due)
+
+    async def _issue_or_mark(self, receipt: Receipt) -> None:
+        try:
+            await self._issue(receipt)
+        except (StoreFault, OSError):
+            raise
+        except Exception as fault:
+            telemetry.error("receipt-fault", receipt=receipt.receipt_id, fault=type(fault).__name__, exc_info=True)
+            mark = partial(receipts.mark, receipt_id=receipt.receipt_id, state=ReceiptState.FAILED)
+            await self._parts.store.write(mark)
+        await forget_letter(self._parts, receipt.mail_id, receipt.facts.get("mail", {}).get("class"))
 
     async def _issue(self, receipt: Receipt) -> None:
         parts = self._parts
@@ -81,7 +93,8 @@ class Replier:
             with suppress(OSError, StoreFault):
                 draft.discard()
             raise
-        message = Message(draft.mail_id, _envelope(receipt), digest, draft.size, now)
+        envelope = _envelope(receipt, "7BIT" if notice.raw.isascii() else "8BITMIME")
+        message = Message(draft.mail_id, envelope, digest, draft.size, now)
         record = MailRecord(
             message,
             MessageState.MOVING,
@@ -108,7 +121,7 @@ class Replier:
             notice_id=notice_id,
             signed_at=now,
             seal=parts.sealer.seal,
-            original=await asyncio.to_thread(_header_of, parts.spool, receipt),
+            original=await asyncio.to_thread(_original_of, parts.spool, receipt),
             name=settings.receipts.name,
             hostname=settings.hostname,
             takes_answers=False,
@@ -136,18 +149,24 @@ class Replier:
         log.append(tx, LogEvent(now, EventKind.RECEIPT, receipt.mail_id, detail=detail))
 
 
-def _header_of(spool: Spool, receipt: Receipt) -> bytes:
-    """The header of the mail that a report is about (RFC 3462 section 2), at most 64 KiB; nothing of a refused mail."""
+def _original_of(spool: Spool, receipt: Receipt) -> bytes:
+    """What a report may quote (RFC 6522 section 3): the header, at most 64 KiB, or the whole mail where that was asked for.
+
+    Nothing of a refused mail. What is cut off by the limit has no blank line at its end.
+    """
+    whole = returns_whole(receipt.facts)
     try:
         with spool.open(receipt.mail_id) as file:
-            start = file.read(_HEADER)
+            start = file.read(_WHOLE + 1 if whole else _HEADER)
     except OSError:
         return b""
+    if whole and len(start) <= _WHOLE:
+        return start
     header, blank, _ = start.partition(b"\r\n\r\n")
     return header + blank
 
 
-def _envelope(receipt: Receipt) -> Envelope:
+def _envelope(receipt: Receipt, body: str) -> Envelope:
     """Null reverse-path, and no report wanted about a report (RFC 3461 section 6.2, RFC 3834)."""
     recipient = Recipient(receipt.to, notify=frozenset({Notify.NEVER}))
-    return Envelope("", (recipient,), Origin(Door.SUBMISSION, peer="", helo="mailrelay"))
+    return Envelope("", (recipient,), Origin(Door.SUBMISSION, peer="", helo="mailrelay"), body=body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
@@ -115,10 +116,19 @@ def _date(moment: str) -> str:
     return mime.date(datetime.fromisoformat(moment))
 
 
-def returned_header(facts: Facts, original: bytes, *, whole: bool) -> Part:
-    """Return the third part: the whole mail when asked for and seven-bit, else its header, else what the facts know of it."""
-    if whole and original and mime.is_seven_bit(original):
-        return mime.verbatim("message/rfc822", original)
+def returns_whole(facts: Mapping[str, Any]) -> bool:
+    """Tell whether the whole mail was asked for: RET=FULL, which counts for failures only (RFC 3461 section 4.3)."""
+    return bool(facts.get("mail", {}).get("ret", "").upper() == "FULL" and facts.get("action") == "failed")
+
+
+def returned_mail(facts: Facts, original: bytes) -> Part:
+    """Return the third part: the whole mail when asked for and at hand, else its header, else what the facts know of it.
+
+    A mail in a mail may not be encoded (RFC 2046 section 5.2.1): it goes as it is when it has proper lines and its header is ASCII.
+    """
+    top, _, body = original.partition(b"\r\n\r\n")
+    if body and returns_whole(facts) and top.isascii() and (bits := mime.transfer_of(original)):
+        return mime.verbatim("message/rfc822", original, bits)
     header = original[: original.find(b"\r\n\r\n") + 2] if b"\r\n\r\n" in original else b""
     if not header:
         header = _known_header(facts["mail"])

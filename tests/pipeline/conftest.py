@@ -40,9 +40,9 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         stack.push_async_callback(courier.close)
         opened.parts = replace(parts, now=opened.now, courier=courier)
         opened.pipeline = Pipeline(opened.parts)
-        loops = [asyncio.create_task(loop.run()) for loop in (Dispatcher(opened.parts), Replier(opened.parts))]
+        opened.loops = [asyncio.create_task(loop.run()) for loop in (Dispatcher(opened.parts), Replier(opened.parts))]
         yield opened
-        for loop in loops:
+        for loop in opened.loops:
             loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await asyncio.gather(*opened.loops, return_exceptions=True)
     transport.close()

@@ -37,6 +37,7 @@ class House:
         self.ahead = timedelta()  # how far the house's clock is ahead of the world's
         self.parts: Parts
         self.pipeline: Pipeline
+        self.loops: list[asyncio.Task[None]] = []  # delivery, notices
 
     def office(self) -> Office:
         return self.snapshot
@@ -121,6 +122,19 @@ class House:
 
     def spooled(self) -> set[str]:
         return {path.name for path in self.snapshot.settings.spool_dir.rglob("*.eml")}
+
+
+def text_of(notice: EmailMessage) -> str:
+    """The plain text of a notice on one line."""
+    part = next(part for part in notice.walk() if part.get_content_type() == "text/plain")
+    assert isinstance(part, EmailMessage)
+    return " ".join(str(part.get_content()).split())
+
+
+def blocks_of(report: EmailMessage) -> list[dict[str, str]]:
+    """The blocks of a report's message/delivery-status part: the message's first, then one for each recipient."""
+    (part,) = [part for part in report.walk() if part.get_content_type() == "message/delivery-status"]
+    return [{name: str(value) for name, value in block.items()} for block in part.get_payload()]
 
 
 def paper(number: int, body: str = "Nội dung.", message_id: str = "", author: str = FINANCE) -> bytes:

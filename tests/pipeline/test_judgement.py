@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 from mailrelay.model.decision import Action, Decision, RecipientDecision
 from mailrelay.model.document import MessageClass
-from mailrelay.model.envelope import Door, Envelope, Notify, Origin, Recipient
+from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
 from mailrelay.model.finding import Check, Finding, Verdict
 from mailrelay.model.identity import make_mail_id
 from mailrelay.model.message import Attachment, Content, Message, MessageState
 from mailrelay.model.record import MailRecord
 from mailrelay.pipeline import trace_fields
-from mailrelay.pipeline.judgement import discreet, enforceable, expand, repeat_key
-from tests.province import DIRECTORY, DOMAIN
+from mailrelay.pipeline.judgement import discreet, enforceable, repeat_key
+from tests.province import DOMAIN
 
 NOW = datetime(2026, 11, 22, 3, 4, 5, tzinfo=UTC)
 MAIL_ID = make_mail_id(1_795_000_000_000, b"0123456789")
@@ -51,14 +51,6 @@ def test_a_stranger_never_gets_a_mail_from_us() -> None:
 
 def test_what_may_go_is_left_alone() -> None:
     assert _enforced(STRANGER, Action.RELAY, Action.HOLD) == [Action.RELAY, Action.HOLD]
-
-
-def test_groups_are_resolved_each_address_once_with_its_wishes() -> None:
-    group = max(DIRECTORY.groups, key=lambda g: len(g.members))
-    wishes = Recipient(group.address, frozenset({Notify.SUCCESS}), "rfc822;x")
-    expanded = expand((Recipient(group.members[0]), wishes, Recipient("la@ngoai.example")), DIRECTORY)
-    assert [r.address for r in expanded] == [*group.members, "la@ngoai.example"]
-    assert [r.notify for r in expanded[:2]] == [None, frozenset({Notify.SUCCESS})]
 
 
 def test_a_mail_is_repeated_only_when_sender_id_and_body_agree() -> None:
