@@ -19,6 +19,7 @@ _NOISE = frozenset(
     ("received", "authentication-results", "dkim-signature", "domainkey-signature", "x-google-dkim-signature")
 )
 _MOST_FIELDS = 200
+_MOST_SUBJECTS = 50  # of attached mails
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 _COMMENT = re.compile(rb"\([^()]*\)")
@@ -56,6 +57,8 @@ def read(source: Source, tree: Tree, limits: Limits, authserv_id: str, type_of: 
             text=body.text(),
             attachments=tuple(file.attachment for file in body.files),
             body_sha256=_digest(source, tree.top.body),
+            inner_subjects=tuple(body.inner_subjects),
+            inner_text=body.inner_text(),
         ),
         files=tuple(body.files),
         broken=tuple(body.broken),
@@ -135,13 +138,18 @@ class _Body:
         self._type_of = type_of
         self._plain: list[str] = []
         self._html: list[str] = []
-        self._room = limits.text
+        self._inner: list[str] = []
+        self.inner_subjects: list[str] = []
         self.files: list[File] = []
         self.broken: list[str] = []
         self.more_files = False
 
     def text(self) -> str:
         return "\n".join(self._plain or self._html)[: self._limits.text]
+
+    def inner_text(self) -> str:
+        """What `text` leaves out: attached mails and text files, and the HTML beside plain text."""
+        return "\n".join([*self._inner, *(self._html if self._plain else ())])[: 2 * self._limits.text]
 
     def collect(self, tree: Tree) -> None:
         inside: set[int] = set()  # ids of parts that lie in an attached message: their text is not the mail's
@@ -150,28 +158,38 @@ class _Body:
             hidden = id(part) in inside
             if hidden or part.type.token.startswith("message/"):
                 inside.update(id(child) for child in part.children)
+            if part.embedded:
+                self._take_subject(part)
             if part.is_multipart or id(part) in signatures or (part.embedded and part.children):
                 continue
-            if _is_text(part):
-                if not hidden:
-                    self._take_text(part)
-            else:
+            is_html = part.type.token == "text/html"
+            if not _is_text(part):
                 self._take_file(part)
+            elif hidden:
+                self._take_text(part, self._inner, is_html=is_html)
+            else:
+                self._take_text(part, self._html if is_html else self._plain, is_html=is_html)
 
-    def _take_text(self, part: Part) -> None:
-        is_html = part.type.token == "text/html"
+    def _take_subject(self, part: Part) -> None:
+        subject = part.block.first("subject")
+        if subject and len(self.inner_subjects) < _MOST_SUBJECTS:
+            self.inner_subjects.append(decode(subject.value, self._limits.field_value))
+
+    def _take_text(self, part: Part, target: list[str], *, is_html: bool) -> None:
+        full = sum(map(len, target)) >= self._limits.text
+        if full and target is self._inner:
+            return
         by = decoder(part.encoding)
         data = bytearray()
         for block in part.content(self._source, by):
             data += block
             if len(data) >= self._limits.html:
                 break
-        if by.broken:
+        if by.broken and part.number not in self.broken:
             self.broken.append(part.number)
         text = decode_bytes(bytes(data[: self._limits.html]), part.type.get("charset"))
         text = html.text_of(text) if is_html else text.replace("\r\n", "\n")
-        target = self._html if is_html else self._plain
-        if text.strip() and sum(map(len, target)) < self._limits.text:
+        if text.strip() and not full:
             target.append(tidy(text[: self._limits.text]))
 
     def _take_file(self, part: Part) -> None:
@@ -202,6 +220,8 @@ class _Body:
             part=part.number,
         )
         self.files.append(File(attachment, part, head, tail))
+        if attachment.type.startswith("text/"):
+            self._take_text(part, self._inner, is_html=_is_html(attachment))
 
 
 def _is_text(part: Part) -> bool:
@@ -209,6 +229,11 @@ def _is_text(part: Part) -> bool:
     if part.type.token not in ("text/plain", "text/html") or part.disposition.token == "attachment":
         return False
     return not names.variants(part)
+
+
+def _is_html(file: Attachment) -> bool:
+    """Whether a reader shows a text file as HTML, by any of what it goes by."""
+    return "html" in file.type or "html" in file.declared or file.name.lower().endswith((".htm", ".html"))
 
 
 def _signature_parts(top: Part) -> set[int]:

@@ -26,6 +26,8 @@ def content_to_json(content: Content) -> dict[str, Any]:
         "body_sha256": content.body_sha256,
         "received_count": content.received_count,
         "own_results": content.own_results,
+        "inner_subjects": content.inner_subjects,
+        "inner_text": content.inner_text,
     }
 
 
@@ -46,6 +48,8 @@ def content_from_json(value: object) -> Content:
         body_sha256=_text(data, "body_sha256"),
         received_count=_number(data, "received_count"),
         own_results=tuple((_integer(pair[0]), _integer(pair[1])) for pair in _pairs(data, "own_results")),
+        inner_subjects=_texts(data, "inner_subjects"),
+        inner_text=_text(data, "inner_text"),
     )
 
 

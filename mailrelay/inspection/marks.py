@@ -153,12 +153,15 @@ def _client_flag(fields: dict[str, str]) -> UrgencyMark | None:
 def secrecy_mark(content: Content) -> Secrecy:
     """Return the highest secrecy mark of a mail (Law 29/2018/QH14): in subject, file names, header fields, or on its own line.
 
-    Capitals with diacritics, or a tag in brackets; never the substring (bảo mật, MẬT ONG, mật khẩu) and never a bare MAT.
+    What is attached counts as well as what is written: passing a secret paper on is sending it. Capitals with diacritics, or
+    a tag in brackets; never the substring (bảo mật, MẬT ONG, mật khẩu) and never a bare MAT.
     """
-    marks = [_secrecy_of_title(clean(content.subject))]
+    marks = [_secrecy_of_title(clean(subject)) for subject in (content.subject, *content.inner_subjects)]
     marks += [_secrecy_of_title(clean(file.name[:300]).replace("_", " ")) for file in content.attachments[:200]]
     marks += [_secrecy_field(name, value) for name, value in content.fields]
-    marks += [_secrecy_of_line(line) for line in _lines_with_mark(clean(content.text))]
+    marks += [
+        _secrecy_of_line(line) for text in (content.text, content.inner_text) for line in _lines_with_mark(clean(text))
+    ]
     return max(marks, key=_SECRECY_RANK.__getitem__)
 
 

@@ -74,7 +74,8 @@ class Content:
     """What a mail says, decoded, bounded and in NFC: made once by `inspection.mime`, never executed, never complete.
 
     `fields` holds the header fields that later rooms use as (lower-case name, decoded value), in order of appearance.
-    `text` is the readable text, at most 64 Ki characters. `body_sha256` is taken over the received bytes after the header.
+    `text` is the readable text, at most 64 Ki characters; `inner_text` is that of attached mails and text files and of HTML
+    beside plain text, which is not what this mail is known by. `body_sha256` is taken over the received bytes after the header.
     """
 
     subject: str = ""
@@ -90,6 +91,8 @@ class Content:
     body_sha256: str = ""
     received_count: int = 0
     own_results: tuple[tuple[int, int], ...] = ()  # offsets of Authentication-Results fields with our id
+    inner_subjects: tuple[str, ...] = ()  # of attached mails, at most 50
+    inner_text: str = ""
 
     def field(self, name: str) -> str:
         """Return the first value of a header field by its lower-case name, or ""."""

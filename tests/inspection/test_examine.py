@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import email.policy
 import hashlib
 import os
 import signal
 import time
 from dataclasses import replace
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
 from mailrelay.inspection.examine import Inspector
 from mailrelay.inspection.limits import InspectionSettings
+from mailrelay.inspection.marks import secrecy_mark
 from mailrelay.model.agency import Directory
+from mailrelay.model.document import Secrecy
 from mailrelay.model.finding import Check, Verdict
 from mailrelay.model.message import Address
 from tests.inspection.conftest import Bench, Records, envelope, letter, slugs, with_file
@@ -47,6 +51,39 @@ async def test_a_plain_mail_is_read(bench: Bench) -> None:
     )
     assert (file.size, file.part) == (3009, "2")
     assert file.sha256 == hashlib.sha256(b"%PDF-1.4\n" + b"x" * 3000).hexdigest()
+
+
+def _passed_on(subject: str, body: str) -> EmailMessage:
+    inner, outer = EmailMessage(policy=email.policy.SMTP), letter()
+    inner["Subject"] = subject
+    inner.set_content(body)
+    outer.add_attachment(inner)
+    return outer
+
+
+def _in_html(mark: str) -> EmailMessage:
+    mail = letter()
+    mail.add_alternative(f"<p>Kính gửi</p><p><b>{mark}</b></p>", subtype="html")
+    return mail
+
+
+@pytest.mark.parametrize(
+    ("mail", "secrecy"),
+    [
+        (_passed_on("[MẬT] 12/BC-STC", "Kính gửi"), Secrecy.CONFIDENTIAL),
+        (_passed_on("12/BC-STC", "ỦY BAN NHÂN DÂN\nTỐI MẬT\nSố: 12\n"), Secrecy.SECRET),
+        (with_file("ỦY BAN\nTUYỆT MẬT\n".encode(), "a.txt", "text/plain"), Secrecy.TOP_SECRET),
+        (with_file("ỦY BAN\nTUYỆT MẬT\n".encode(), "a.dat"), Secrecy.TOP_SECRET),
+        (with_file("<p>x</p><p>MẬT</p>".encode(), "a.html", "text/html"), Secrecy.CONFIDENTIAL),
+        (_in_html("TỐI MẬT"), Secrecy.SECRET),
+        (_passed_on("Về bảo mật thông tin", "Đổi mật khẩu; BẢO MẬT; độ mật là MẬT hay TỐI MẬT thì…"), Secrecy.NONE),
+        (with_file("mật\nMẬT ONG\nBÍ MẬT NHÀ NƯỚC\n".encode(), "a.txt", "text/plain"), Secrecy.NONE),
+    ],
+)
+async def test_a_secrecy_mark_is_found_in_what_is_passed_on(bench: Bench, mail: EmailMessage, secrecy: Secrecy) -> None:
+    content = (await bench.examine(mail)).content
+    assert secrecy_mark(content) is secrecy
+    assert (content.subject, content.text.strip()) == ("Kế hoạch số 59/KH-UBND", "Kính gửi các đơn vị.")
 
 
 async def test_letters_without_anything_odd_have_no_findings(bench: Bench) -> None:

@@ -27,6 +27,8 @@ CONTENT = st.builds(
         ),
         max_size=2,
     ).map(tuple),
+    inner_subjects=st.lists(TEXT, max_size=2).map(tuple),
+    inner_text=TEXT,
     own_results=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=2).map(tuple),
 )
 
