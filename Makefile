@@ -32,8 +32,8 @@ format: setup  ## sửa định dạng / rewrite in the house's format
 quick: setup  ## phép thử nhanh, không máy chủ thật / tests without real servers
 	@$(BIN)/python -m pytest -m "not e2e and not crash"
 
-bench: setup  ## đo tốc độ, bộ nhớ; LONG=1: lâu hơn / speed and memory, see docs/performance.md
-	@$(BIN)/python -m tests.load $(if $(LONG),--long)
+bench: setup  ## đo tốc độ, bộ nhớ; LONG=1: lâu hơn; BENCH_DIR=…: cả các hệ khác / speed and memory, see docs/performance.md
+	@$(BIN)/python -m tests.load $(if $(LONG),--long) $(if $(BENCH_DIR),--harness $(BENCH_DIR))
 
 docs: setup  ## viết lại các trang tra cứu trong docs/ từ mã nguồn / rewrite the reference pages from the code
 	@$(BIN)/python tools/write_docs.py

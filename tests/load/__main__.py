@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 
-from tests.load import rates
+from mailrelay import telemetry
+from tests.load import harness, rates, steps
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=90, help="time for the rates; at least one round is run")
     options.add_argument("--long", action="store_true", help="four times as many mails, and rounds for 15 minutes")
+    options.add_argument("--harness", type=Path, help="folder of a side-by-side harness with the peers (needs root)")
     chosen = options.parse_args()
     seconds = 900.0 if chosen.long else chosen.seconds
     cases = rates.LONG if chosen.long else rates.SHORT
@@ -22,6 +25,12 @@ def main() -> int:
 
     runs = asyncio.run(rates.run(cases, seconds, report))
     print("\n".join(rates.table(runs)))
+    print()
+    telemetry.configure("warning")
+    for row in steps.run():
+        print(row, flush=True)
+    if chosen.harness:
+        print("\n" + harness.run(chosen.harness, repeats=5 if chosen.long else 1))
     return 1 if any(run.lost or run.doubled for run in runs) else 0
 
 

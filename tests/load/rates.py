@@ -111,7 +111,8 @@ async def run(cases: Sequence[Case], seconds: float, report: Callable[[str], Non
     """Every case on every stack, round after round, until the time is over; at least one round."""
     end = time.monotonic() + seconds
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    printer, runs = Printer(key), []
+    printer = Printer(key)
+    runs: list[Run] = []
     async with Sink() as sink:
         makers: tuple[Callable[[], Stack], ...] = (
             lambda: Ours(sink.port, key),

@@ -16,7 +16,8 @@ from tests.load.mails import MARK, Mail
 
 _IDENT = re.compile(rb"(?:^|\n)" + re.escape(MARK) + rb"([^\r\n]+)")
 _END = b"\r\n.\r\n"
-_GREETING = b"250-sink.test\r\n250-PIPELINING\r\n250-SIZE 0\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 ENHANCEDSTATUSCODES\r\n"
+_OFFERS = b"PIPELINING SIZE 8BITMIME SMTPUTF8 DSN ENHANCEDSTATUSCODES".split()
+_GREETING = b"250-sink.test\r\n" + b"".join(b"250-%s\r\n" % offer for offer in _OFFERS) + b"250 HELP\r\n"
 
 
 def _undelayed(transport: asyncio.BaseTransport) -> None:
