@@ -26,6 +26,7 @@ from mailrelay.pipeline.reply import Replier
 from mailrelay.schedule import build_schedule
 from mailrelay.store import dispatches, messages
 from mailrelay.store.engine import DataLock, Store
+from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log
 
 _DRAIN = timedelta(seconds=10)
@@ -114,15 +115,20 @@ class Daemon:
 
 
 async def _recover(parts: Parts) -> None:
-    """At start, under the data lock: a file without a row was never promised to anybody and goes, as does what was refused;
-    what a killed process was sending is due again."""
+    """At start, under the data lock: a file without a row was never promised to anybody and goes, as does what was refused
+    and a letter that everybody has; what a killed process was sending is due again."""
     loop = asyncio.get_running_loop()
     spool, store = parts.spool, parts.store
+    keep_letters = parts.office().settings.letters.keep
 
-    def known(mail_ids: Sequence[MailId]) -> Collection[MailId]:
-        return asyncio.run_coroutine_threadsafe(store.read(lambda tx: messages.known(tx, mail_ids)), loop).result()
+    def needed(tx: Transaction, mail_ids: Sequence[MailId]) -> Collection[MailId]:
+        known = messages.known(tx, mail_ids)
+        return known if keep_letters else known - messages.spent(tx, mail_ids)
 
-    dropped = await asyncio.to_thread(spool.sweep, known)
+    def ask(mail_ids: Sequence[MailId]) -> Collection[MailId]:
+        return asyncio.run_coroutine_threadsafe(store.read(lambda tx: needed(tx, mail_ids)), loop).result()
+
+    dropped = await asyncio.to_thread(spool.sweep, ask)
     resumed = await store.write(lambda tx: dispatches.end_leases(tx, parts.now()))
     if dropped or resumed:
         log.info("recovered", swept=len(dropped), resumed=resumed)

@@ -145,6 +145,22 @@ def known(tx: Transaction, mail_ids: Sequence[MailId]) -> set[MailId]:
     return {MailId(row[0]) for row in rows}
 
 
+def spent(tx: Transaction, mail_ids: Sequence[MailId]) -> set[MailId]:
+    """Those of the given mail ids that are letters which everybody has and about which no notice is still to be written."""
+    if not mail_ids:
+        return set()
+    places, parameters = placeholders("id", mail_ids)
+    rows = tx.rows(
+        f"SELECT mail_id FROM message m WHERE mail_id IN ({places}) AND message_class = 'letter' AND state = 'done'"
+        " AND EXISTS (SELECT 1 FROM dispatch d WHERE d.mail_id = m.mail_id)"
+        " AND NOT EXISTS (SELECT 1 FROM dispatch d WHERE d.mail_id = m.mail_id"
+        " AND d.state NOT IN ('delivered','relayed'))"
+        " AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.mail_id = m.mail_id AND r.state = 'due')",
+        parameters,
+    )
+    return {MailId(row[0]) for row in rows}
+
+
 def repeats(tx: Transaction, repeat_key: str, since: datetime) -> dict[str, MailId]:
     """For a re-sent mail: recipient (lower case) -> the first mail with that key since then whose dispatch lives or arrived."""
     if repeat_key:

@@ -69,7 +69,7 @@ class Check:
 
     def _blobs(self, evidence: Evidence, *, strict: bool) -> Iterator[str]:
         """Every row has its bytes, but for refused mails and letters that were delivered; at rest no file lacks a row."""
-        for mail_id, (state, kind, _, digest, size) in evidence.rows.messages.items():
+        for mail_id, (state, kind, door, digest, size) in evidence.rows.messages.items():
             path = evidence.blobs.get(mail_id)
             if state in _GONE:
                 if path is not None:
@@ -77,6 +77,8 @@ class Check:
             elif path is None:
                 if kind != "letter" or state != "done":
                     yield f"the mail {mail_id} ({kind}, {state}) has no bytes"
+            elif strict and kind == "letter" and door != "imap":
+                yield f"the letter {mail_id} was delivered and still has its bytes"
             elif mail_id not in self._seen:
                 yield from self._blob(mail_id, path, digest, size)
         if strict:

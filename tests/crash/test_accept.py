@@ -33,3 +33,18 @@ def test_no_failpoint_loses_or_doubles_anything(tmp_path: Path) -> None:
             senders.stop()
         assert office.relay.stop() == 0
     assert len(office.truth.acknowledged) > len(NAMES)
+
+
+def test_a_letter_that_was_delivered_is_not_kept_because_of_a_crash(tmp_path: Path) -> None:
+    """The end comes between the record of its delivery and the removal of its bytes."""
+    letter = 5  # 100 KiB to a colleague; nobody gets a notice
+    with Office(tmp_path / "office") as office:
+        office.start("deliver.after-settle@1:exit")
+        senders = office.clients(iter([letter]), 1)
+        senders.start()
+        assert office.relay.child.wait(60) == EXIT_STATUS
+        senders.wait(10)
+        assert len(office.evidence().blobs) == 1
+        office.start()
+        assert office.finish() == []
+        assert office.evidence().blobs == {}

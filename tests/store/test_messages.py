@@ -12,9 +12,10 @@ from mailrelay.model.document import MessageClass
 from mailrelay.model.faults import NotFound
 from mailrelay.model.identity import MailId
 from mailrelay.model.message import MessageState
+from mailrelay.model.receipt import ReceiptState
 from mailrelay.model.record import MailRecord
-from mailrelay.store import Store, Transaction, dispatches, messages
-from tests.store.samples import NOW, at, dispatch, mail_id, record
+from mailrelay.store import Store, Transaction, dispatches, messages, receipts
+from tests.store.samples import NOW, at, dispatch, mail_id, receipt, record
 
 
 def test_the_sample_leaves_no_field_at_its_default() -> None:
@@ -104,6 +105,26 @@ async def test_known_mail_ids_are_told_from_unknown_ones(store: Store) -> None:
     strangers = [mail_id() for _ in range(600)]
     assert await store.read(lambda tx: messages.known(tx, ids + strangers)) == set(ids)
     assert await store.read(lambda tx: messages.known(tx, [])) == set()
+
+
+async def test_a_letter_is_spent_when_everybody_has_it_and_no_notice_waits(store: Store) -> None:
+    letters = {"message_class": MessageClass.LETTER, "state": MessageState.DONE}
+    spent, paper, waiting, owed, placed = (record(**letters) for _ in range(5))
+    paper = dataclasses.replace(paper, message_class=MessageClass.DOCUMENT)
+
+    def enter(tx: Transaction) -> None:
+        for mail in (spent, paper, waiting, owed, placed):
+            messages.insert(tx, mail)
+        for mail in (spent, paper, owed):
+            dispatches.insert(tx, [dispatch(mail.message.mail_id, state=DispatchState.DELIVERED)])
+        dispatches.insert(tx, [dispatch(waiting.message.mail_id, state=DispatchState.FAILED)])
+        receipts.insert(tx, receipt(owed.message.mail_id, state=ReceiptState.DUE))
+        receipts.insert(tx, receipt(spent.message.mail_id, "told", state=ReceiptState.SENT))
+
+    await store.write(enter)
+    ids = [mail.message.mail_id for mail in (spent, paper, waiting, owed, placed)]
+    assert await store.read(lambda tx: messages.spent(tx, ids)) == {spent.message.mail_id}
+    assert await store.read(lambda tx: messages.spent(tx, [])) == set()
 
 
 async def test_the_bytes_of_a_refused_mail_are_not_known(store: Store) -> None:
