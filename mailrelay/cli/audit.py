@@ -11,6 +11,7 @@ from mailrelay.cli.output import fail, harmless, moment, print_json, print_line,
 from mailrelay.model.calendar import VIETNAM
 from mailrelay.model.entry import EventKind, LogEvent
 from mailrelay.model.identity import MailId, is_mail_id
+from mailrelay.model.record import veiled
 from mailrelay.reports.trace import Life, event_row, life_of, shape
 from mailrelay.store import log, messages
 from mailrelay.store.transaction import Transaction
@@ -33,6 +34,8 @@ def trace(
             found = (MailId(mail_id.upper()),)
         else:
             found = messages.find(tx, message_id=message_id, sha256=sha256.lower() if sha256 else None)
+            if message_id and not found:  # a letter is kept under a digest of its Message-ID
+                found = messages.find(tx, message_id=veiled(message_id))
         return (life_of(tx, found[-1]) if found else None), found
 
     told, found = read(office.settings, question)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from mailrelay.model.decision import Decision
@@ -30,3 +31,8 @@ class MailRecord:
     decision: Decision | None = None
     rendering: Rendering = field(default_factory=Rendering)
     repeat_key: str = ""
+
+
+def veiled(message_id: str) -> str:
+    """What the log keeps of a letter's Message-ID: enough to find the letter by it, not to read it."""
+    return f"sha256:{hashlib.sha256(message_id.encode()).hexdigest()}"

@@ -18,7 +18,7 @@ from mailrelay.model.document import MessageClass, Recognition, Secrecy
 from mailrelay.model.envelope import Door, Envelope, Recipient
 from mailrelay.model.finding import Check, Finding, Findings, Verdict
 from mailrelay.model.message import Attachment, Content, Message, MessageState, Rendering
-from mailrelay.model.record import MailRecord
+from mailrelay.model.record import MailRecord, veiled
 from mailrelay.pipeline import trace_fields
 from mailrelay.pipeline.expansion import expand
 from mailrelay.policy.judge import judge
@@ -117,9 +117,8 @@ def discreet(record: MailRecord) -> MailRecord:
     """Of a letter the log keeps time, size, direction, outcome and digests; subject, ids in clear and names are dropped."""
     nameless = tuple(Attachment("", (), "", a.type, a.size, a.sha256, a.part) for a in record.attachments)
     kept = tuple(Finding(f.check, f.verdict, "", f.detail) for f in record.findings)
-    hashed = hashlib.sha256(record.message_id.encode()).hexdigest()
     return replace(
-        record, subject="", message_id=f"sha256:{hashed}", attachments=nameless, findings=kept, document=None
+        record, subject="", message_id=veiled(record.message_id), attachments=nameless, findings=kept, document=None
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,20 @@ def test_trace_by_id_message_id_and_digest(demo: Any) -> None:
     assert by_id["mail_id"] == plan["mail_id"]
     assert _json(demo, "trace", "--message-id", plan["message_id"])["mail_id"] == plan["mail_id"]
     assert _json(demo, "trace", "--sha256", plan["sha256"])["mail_id"] == plan["mail_id"]
+
+
+def test_a_letter_is_found_by_its_message_id_though_the_log_keeps_a_digest(demo: Any, tmp_path: Path) -> None:
+    letter = next(mail for mail in demo["mails"] if mail["class"] == "letter")
+    data = Path(demo["config"]) / "data" / "maildir"
+    kept = letter["message_id"].removeprefix("sha256:")
+    ids = (
+        line.split(b":", 1)[1].strip()
+        for path in data.rglob("new/*")
+        for line in path.read_bytes().splitlines()
+        if line.lower().startswith(b"message-id:")
+    )
+    clear = next(value for value in ids if hashlib.sha256(value).hexdigest() == kept)
+    assert _json(demo, "trace", "--message-id", clear.decode())["mail_id"] == letter["mail_id"]
 
 
 def test_trace_of_nothing_is_exit_1_and_of_nonsense_exit_2(demo: Any) -> None:
