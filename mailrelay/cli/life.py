@@ -125,6 +125,8 @@ def show(life: Life, directory: Directory) -> None:
     if life.receipts:
         told = [(spoken(words.KINDS[r.kind]), r.to, say(*_RECEIPTS[r.state])) for r in life.receipts]
         print_table(say("Biên nhận", "Receipts"), say("Loại|Gửi cho|Tình trạng", "Kind|To|State").split("|"), told)
+    if not life.events:  # a dry run has no past
+        return
     history = [(moment(e.at), event_word(e.kind), e.agency or "", e.actor) for e in life.events]
     print_table(say("Diễn biến", "History"), say("Lúc|Sự kiện|Cơ quan|Ai", "At|Event|Agency|Actor").split("|"), history)
 

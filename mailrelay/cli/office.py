@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mailrelay import telemetry
 from mailrelay.cli.output import fail, say
 from mailrelay.config.office import Office, load_office
 from mailrelay.config.settings import Settings
@@ -32,7 +33,8 @@ def config_dir(option: Path | None) -> Path:
 
 
 def load(option: Path | None) -> Office:
-    """The office, or its problems on standard error and exit 1."""
+    """The office, or its problems on standard error and exit 1. From here on log lines go there too, and only what is wrong."""
+    telemetry.configure("warning", as_json=False)
     try:
         return load_office(config_dir(option))
     except ConfigFault as fault:

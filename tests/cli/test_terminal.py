@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,13 @@ def test_an_agency_may_be_named_by_its_symbol(demo: Any) -> None:
 def test_a_number_that_no_row_can_bear_is_a_mistake_of_the_caller(demo: Any, arguments: tuple[str, ...]) -> None:
     done = run(*arguments, "--config", demo["config"])
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+
+
+def test_log_lines_never_mix_with_results(demo: Any, tmp_path: Path) -> None:
+    shutil.copytree(demo["config"], tmp_path, ignore=shutil.ignore_patterns("data"), dirs_exist_ok=True)
+    done = run("register", "accept", "1", "--json", "--config", str(tmp_path))  # without a daemon: makes the store
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (tmp_path / "data" / "mailrelay.db").exists()
 
 
 def test_each_problem_of_a_configuration_stands_on_its_line(tmp_path: Path) -> None:
