@@ -25,6 +25,7 @@ from tests.crash.evidence import (
 )
 from tests.crash.mails import DOMAIN, compose
 from tests.crash.truth import NextHop, Truth
+from tests.servers.dns import DnsServer
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import LOOPBACK, wait_until
 from tests.servers.province import add_account, deliver_to
@@ -74,7 +75,8 @@ class Office:
 
     def __enter__(self) -> Office:
         with ExitStack() as exits:
-            self.relay = Relay(self.folder)
+            names = exits.enter_context(DnsServer({}))
+            self.relay = Relay(self.folder, name_server=names.port)
             exits.callback(self.next_hop.close)
             self.next_hop.start()
             limits = {"disk_reserve": f'"{self._reserve}"'}

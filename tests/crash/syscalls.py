@@ -31,12 +31,10 @@ def injected(pid: int, rule: str, *, path: Path | None = None) -> Iterator[None]
 
 
 @contextmanager
-def recorded(pid: int, names: str) -> Iterator[Path]:
+def recorded(pid: int, names: str, file: Path) -> Iterator[None]:
     """While inside, these system calls are written to the file, with the paths of their descriptors. Raises NoTrace."""
-    with tempfile.TemporaryDirectory(prefix="mailrelay-trace-") as folder:
-        file = Path(folder) / "calls"
-        with _strace(pid, "-y", "-s", "64", "-e", f"trace={names}", output=file):
-            yield file
+    with _strace(pid, "-y", "-s", "64", "-e", f"trace={names}", output=file):
+        yield
 
 
 @contextmanager

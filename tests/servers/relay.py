@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,12 @@ class Relay:
         def ready() -> bool:
             if self.child.returncode is not None:
                 raise RuntimeError(f"mailrelay did not start: {self.child.output()[-3000:]}")
-            return self._listeners.exists()
+            with suppress(FileNotFoundError, ValueError):  # not there, or not written to its end
+                self._addresses = json.loads(self._listeners.read_text())
+                return True
+            return False
 
         wait_until(ready, "mailrelay's doors", limit)
-        self._addresses = json.loads(self._listeners.read_text())
 
     @property
     def child(self) -> Child:
