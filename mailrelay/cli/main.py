@@ -15,6 +15,10 @@ Config = Annotated[
 ]
 _LAST = 2**63 - 1  # the greatest id that a store gives
 
+Destination = Annotated[
+    str | None,
+    typer.Option("--destination", help="Chặng tới: tên như trong danh sách, địa chỉ, hoặc tên miền. (Next hop)"),
+]
 Json = Annotated[bool, typer.Option("--json", help="In kết quả dạng JSON. (JSON output)")]
 
 app = typer.Typer(
@@ -217,6 +221,7 @@ def register_return(
 @queue.command("list")
 def queue_list(
     state: Annotated[list[str] | None, typer.Option("--state", help="Chỉ trạng thái này. (Only this state)")] = None,
+    destination: Destination = None,
     after: Annotated[int, typer.Option("--after", min=0, max=_LAST, help="Trang sau. (Next page)")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
     config: Config = None,
@@ -225,7 +230,7 @@ def queue_list(
     """Những gì đang chờ: gửi lại lúc nào, vì sao. (What waits and why.)"""
     from mailrelay.cli.queue import queue_list as run
 
-    raise SystemExit(run(config, state, after, limit, as_json=as_json))
+    raise SystemExit(run(config, state, destination, after, limit, as_json=as_json))
 
 
 @queue.command("show")
@@ -242,14 +247,38 @@ def queue_show(
 
 @queue.command("retry")
 def queue_retry(
-    dispatches: Annotated[list[int], typer.Argument(min=0, max=_LAST, help="Các số lượt gửi. (Dispatch ids)")],
+    dispatches: Annotated[
+        list[int] | None, typer.Argument(min=0, max=_LAST, help="Các số lượt gửi. (Dispatch ids)")
+    ] = None,
+    destination: Destination = None,
+    everything: Annotated[bool, typer.Option("--all", help="Mọi thứ đang chờ. (All that waits)")] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Gửi lại ngay. (Try again now.)"""
+    """Gửi lại ngay: từng lượt, mọi thứ đến một chặng, hoặc tất cả. (Try again now.)"""
     from mailrelay.cli.queue import queue_retry as run
 
-    raise SystemExit(run(config, dispatches, as_json=as_json))
+    raise SystemExit(run(config, dispatches or [], destination, everything, as_json=as_json))
+
+
+@queue.command("explain")
+def queue_explain(
+    dispatch: Annotated[int, typer.Argument(min=0, max=_LAST, help="Số lượt gửi. (Dispatch id)")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Vì sao một lượt gửi còn chờ, đến bao giờ, chặng tới ra sao. (Why a dispatch waits.)"""
+    from mailrelay.cli.queue import queue_explain as run
+
+    raise SystemExit(run(config, dispatch, as_json=as_json))
+
+
+@queue.command("shape")
+def queue_shape(config: Config = None, as_json: Json = False) -> None:
+    """Tuổi của hàng đợi theo chặng tới, như qshape của Postfix. (Age of what waits, by next hop.)"""
+    from mailrelay.cli.queue import queue_shape as run
+
+    raise SystemExit(run(config, as_json=as_json))
 
 
 @queue.command("release")

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import getpass
 from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from mailrelay.cli import life
 from mailrelay.cli.office import act, load, read
 from mailrelay.cli.output import fail, harmless, moment, print_json, print_line, print_table, say
+from mailrelay.config.office import Office
+from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import Dispatch, DispatchState
+from mailrelay.pipeline.entry import NO_ROUTE, destination_of
 from mailrelay.receipts import words
+from mailrelay.reports.queue import explanation, shape, try_row
 from mailrelay.reports.trace import dispatch_row
 from mailrelay.store import dispatches
 
 _OPEN = tuple(state for state in DispatchState if not state.is_final)
 
 
-def queue_list(config: Path | None, states: list[str] | None, after: int, limit: int, *, as_json: bool) -> int:
+def queue_list(
+    config: Path | None, states: list[str] | None, destination: str | None, after: int, limit: int, *, as_json: bool
+) -> int:
     office = load(config)
     wanted = _states(states)
+    to = None if destination is None else _destination(office, destination)
 
     rows, counts = read(
         office.settings,
-        lambda tx: (dispatches.listing(tx, states=wanted, after_id=after, limit=limit), dispatches.counts(tx)),
+        lambda tx: (
+            dispatches.listing(tx, states=wanted, destination=to, after_id=after, limit=limit),
+            dispatches.counts(tx),
+        ),
     )
     shown = [dispatch_row(row) for row in rows]
     if as_json:
@@ -64,21 +77,8 @@ def queue_show(config: Path | None, dispatch_id: int, *, as_json: bool) -> int:
     )
     if dispatch is None:
         fail(say(f"Không có lượt gửi số {dispatch_id}.", f"There is no dispatch {dispatch_id}."))
-    tries = [
-        {
-            "at": at.isoformat(),
-            "result": outcome.result.value,
-            "status": outcome.status,
-            "code": outcome.code,
-            "text": outcome.text,
-            "remote": outcome.remote,
-            "tls": outcome.tls,
-            "uncertain": outcome.uncertain,
-        }
-        for at, outcome in attempts
-    ]
     if as_json:
-        print_json({**dispatch_row(dispatch), "tries": tries})
+        print_json({**dispatch_row(dispatch), "tries": [try_row(*one) for one in attempts]})
         return 0
     _told(dispatch)
     rows = [
@@ -114,9 +114,93 @@ def _told(dispatch: Dispatch) -> None:
             print_line(f"{name:12} {harmless(value)}")
 
 
-def queue_retry(config: Path | None, dispatch_ids: list[int], *, as_json: bool) -> int:
+def queue_explain(config: Path | None, dispatch_id: int, *, as_json: bool) -> int:
+    """Why a dispatch waits, until when, and what its next hop is like."""
     office = load(config)
-    result = act(office, "queue.retry", {"dispatches": dispatch_ids, "actor": getpass.getuser()})
+    chosen, now = office.settings.delivery, utc_now()
+    found, dispatch = read(
+        office.settings, lambda tx: (explanation(tx, dispatch_id, chosen, now), dispatches.get(tx, dispatch_id))
+    )
+    if found is None or dispatch is None:
+        fail(say(f"Không có lượt gửi số {dispatch_id}.", f"There is no dispatch {dispatch_id}."))
+    if as_json:
+        print_json(found)
+        return 0
+    print_line(say(found["reason"]["vi"], found["reason"]["en"]), "bold")
+    _told(dispatch)
+    for name, value in _circumstances(found):
+        print_line(f"{name:12} {harmless(value)}")
+    return 0
+
+
+def _circumstances(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What decides about a waiting dispatch, as lines for people."""
+    last, queue = found["last_try"], found["queue"]
+    if last:
+        said = (moment(datetime.fromisoformat(last["at"])), str(last["code"] or ""), last["status"], last["text"])
+        yield say("Lần thử cuối", "Last try"), " ".join(word for word in (*said, last["remote"]) if word)
+    if found["next_tries"]:
+        moments = ", ".join(moment(datetime.fromisoformat(at)) for at in found["next_tries"])
+        yield say("Sẽ thử lúc", "To be tried"), moments
+    if found["expires_at"]:
+        yield say("Báo chậm lúc", "Told late"), moment(datetime.fromisoformat(found["late_at"]))
+        yield say("Thôi thử lúc", "Given up"), moment(datetime.fromisoformat(found["expires_at"]))
+    waiting, sending, at_once = queue["waiting"], queue["sending"], queue["at_once"]
+    yield (
+        say("Cùng chặng", "Next hop"),
+        say(
+            f"{waiting} lượt chờ, {sending} đang gửi (mỗi lúc nhiều nhất {at_once} thư), {queue['held']} tạm giữ",
+            f"{waiting} waiting, {sending} being sent (at most {at_once} mails at once), {queue['held']} held",
+        ),
+    )
+
+
+def queue_shape(config: Path | None, *, as_json: bool) -> int:
+    """The age of what waits by next hop, as qshape(1) of Postfix shows it."""
+    office = load(config)
+    found = read(office.settings, lambda tx: shape(tx, utc_now()))
+    if as_json:
+        print_json(found)
+        return 0
+    *younger, last = (str(bound) for bound in found["minutes"])
+    columns = [
+        *say("Chặng tới|Tổng", "Next hop|Total").split("|"),
+        *younger,
+        last,
+        f"{last}+",
+        *say("Tạm giữ|Gửi lại", "Held|Next try").split("|"),
+    ]
+    rows = [_shape_row(row["destination"], row, row["next_attempt_at"]) for row in found["destinations"]]
+    if rows:
+        rows.append(_shape_row(say("TỔNG", "TOTAL"), found["total"], None))
+    print_table(say("Tuổi của hàng đợi (phút)", "Age of the queue (minutes)"), columns, rows)
+    return 0
+
+
+def _shape_row(name: str, row: dict[str, Any], due: str | None) -> tuple[str, ...]:
+    counts = (str(count) if count else "" for count in row["ages"])
+    at = moment(datetime.fromisoformat(due)) if due else ""
+    return (name, str(row["waiting"] + row["sending"]), *counts, str(row["held"] or ""), at)
+
+
+def queue_retry(
+    config: Path | None, dispatch_ids: list[int], destination: str | None, everything: bool, *, as_json: bool
+) -> int:
+    office = load(config)
+    if [bool(dispatch_ids), destination is not None, everything].count(True) != 1:
+        fail(
+            say(
+                "Nêu một trong ba: các số lượt gửi, --destination, hoặc --all.",
+                "Give one of these: dispatch ids, --destination, or --all.",
+            ),
+            2,
+        )
+    request: dict[str, Any] = {"actor": getpass.getuser()}
+    if dispatch_ids:
+        request["dispatches"] = dispatch_ids
+    else:
+        request["destination"] = None if destination is None else _destination(office, destination)
+    result = act(office, "queue.retry", request)
     if as_json:
         print_json(result)
     else:
@@ -144,6 +228,12 @@ def _decide(config: Path | None, verb: str, request: dict[str, str | None], *, a
     for row in result["dispatches"]:
         print_line(f"{row['recipient']}: {life.dispatch_word(DispatchState(row['state']))}")
     return 0
+
+
+def _destination(office: Office, named: str) -> str:
+    """The name of a next hop, however it is given: as `queue list` shows it, as an address or as a domain."""
+    found = destination_of(named if "@" in named else f"x@{named}", office)
+    return named if found == NO_ROUTE else found
 
 
 def _states(names: list[str] | None) -> tuple[DispatchState, ...]:

@@ -33,7 +33,9 @@ def verbs(desk: Desk) -> Mapping[str, Verb]:
         return _sendings(await desk.return_held(mail_id, request["actor"], request["reason"], recipient))
 
     async def retry(request: Mapping[str, Any]) -> Any:
-        return {"retried": await desk.retry(tuple(int(i) for i in request["dispatches"]), request["actor"])}
+        if "dispatches" in request:
+            return {"retried": await desk.retry(tuple(int(i) for i in request["dispatches"]), request["actor"])}
+        return {"retried": await desk.retry_waiting(request["actor"], request["destination"])}
 
     return {
         "register.accept": accept,

@@ -17,9 +17,10 @@ from mailrelay.model.identity import MailId
 from mailrelay.pipeline.settle import close
 from mailrelay.receipts import drawer
 from mailrelay.register import books
-from mailrelay.store import dispatches, entries, log, messages, receipts
+from mailrelay.store import backlog, dispatches, entries, log, messages, receipts
 from mailrelay.store.engine import Store
 from mailrelay.store.transaction import Transaction
+from mailrelay.telemetry import log as telemetry
 
 T = TypeVar("T")
 _TRIED_AGAIN = frozenset({DispatchState.DEFERRED, DispatchState.QUEUED, DispatchState.FAILED})
@@ -114,6 +115,15 @@ class Desk:
             return len(waiting)
 
         return await self._act(act)
+
+    async def retry_waiting(self, actor: str, destination: str | None = None) -> int:
+        """Try everything now that waits, or that waits for one destination; return how many that brought forward.
+
+        They leave as the limits of their destinations let them.
+        """
+        count = await self._act(lambda tx, now: backlog.retry_all(tx, now, destination))
+        telemetry.info("queue-retried", actor=actor, destination=destination or "", dispatches=count)
+        return count
 
     async def _act(self, act: Callable[[Transaction, datetime], T]) -> T:
         now = self._now()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from mailrelay.model.identity import MailId
 from mailrelay.store.codec import microseconds, moment
@@ -12,7 +13,7 @@ from mailrelay.store.transaction import Row, Transaction, placeholders
 
 _WAITING = "state IN ('queued','deferred')"
 # Late by their age; the second conditions lead through the indexes over the few open rows.
-_LATE = """
+LATE = """
 SELECT DISTINCT d.mail_id FROM (
     SELECT mail_id, urgency, created_at FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at > -1
     UNION ALL
@@ -21,9 +22,8 @@ SELECT DISTINCT d.mail_id FROM (
 WHERE (d.urgency = 0 AND d.created_at > :normal_after AND d.created_at <= :normal_until
        OR d.urgency > 0 AND d.created_at > :urgent_after AND d.created_at <= :urgent_until)
   AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.mail_id = d.mail_id AND r.kind IN ('delayed', 'dsn')
-                  AND r.event_key LIKE '%:delayed')
+                  AND r.event_key LIKE :told)
 """
-LATE = _LATE
 RETRY = f"UPDATE dispatch SET state = 'queued', next_attempt_at = :now WHERE {_WAITING} AND next_attempt_at > :now"
 RETRY_DESTINATION = f"{RETRY} AND destination = :destination"
 
@@ -51,7 +51,7 @@ def late(
 
     `normal` is the span for ordinary mail, `urgent` that for anything more urgent; None: since ever.
     """
-    parameters = {}
+    parameters: dict[str, Any] = {"told": "%:delayed"}
     for name, (after, until) in (("normal", normal), ("urgent", urgent)):
         parameters[f"{name}_after"] = -1 if after is None else microseconds(after)
         parameters[f"{name}_until"] = microseconds(until)
@@ -66,7 +66,7 @@ def shape(
     names, parameters = placeholders("edge", edges)
     columns = [
         f"sum(CASE WHEN state <> 'held' AND coalesce(created_at, next_attempt_at) {older} THEN 1 ELSE 0 END)"
-        for older in _between(names.split(","))
+        for older in _between(names.split(",") if edges else [])
     ]
     where = "AND destination = :destination" if destination is not None else ""
     if destination is not None:
