@@ -34,7 +34,9 @@ _STDERR: Any = _Stderr()
 def configure(level: str = "info", *, as_json: bool = True) -> None:
     """Send log lines to standard error as JSON (for the journal) or as readable text (for a terminal)."""
     renderer: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
         processors=[

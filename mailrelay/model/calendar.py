@@ -25,6 +25,6 @@ def format_date(day: date) -> str:
 
 
 def format_moment(moment: datetime) -> str:
-    """"14:05 ngày 22/11/2026": hour first, Vietnamese time."""
+    """ "14:05 ngày 22/11/2026": hour first, Vietnamese time."""
     local = moment.astimezone(VIETNAM)
     return f"{local:%H:%M} ngày {local:%d/%m/%Y}"

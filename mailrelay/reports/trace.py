@@ -115,7 +115,8 @@ def entry_row(
     }
     if history is not None:
         row["statuses"] = [
-            {"at": _moment(at), "status": status.value, "actor": actor, "note": note} for at, status, actor, note in history
+            {"at": _moment(at), "status": status.value, "actor": actor, "note": note}
+            for at, status, actor, note in history
         ]
     return row
 
