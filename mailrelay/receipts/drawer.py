@@ -91,6 +91,8 @@ def on_entry_returned(
     if not is_proved(record):
         return ()
     agency = directory.agency(entry.agency)
+    # Another agency hears of the văn thư, never of a user name of our server; the log keeps who typed.
+    named = clerk if "@" in clerk or agency is None else agency.clerk
     facts = {
         **basic(record, directory),
         "by": "agency",
@@ -98,7 +100,7 @@ def on_entry_returned(
         "agency_name": agency.name if agency else entry.agency,
         "contact": agency.clerk if agency else "",
         "reason": fact.line(reason, 500),
-        "clerk": fact.line(clerk, 254),
+        "clerk": fact.line(named, 254),
         "entry": fact.of_entry(entry),
     }
     return (about(ReceiptKind.RETURNED, record, sender(record), f"agency:{entry.agency}", facts, now, directory),)

@@ -309,6 +309,16 @@ def test_a_mail_that_already_lies_in_its_box_gets_its_slip_at_once() -> None:
     assert kinds(accepted(content, envelope)) == [("incoming", at("sotttt"))]
 
 
+def test_another_agency_never_hears_a_user_name_of_our_server() -> None:
+    record, *_ = a_record()
+    assert record.document is not None
+    entry = RegisterEntry(
+        AgencyId("H28.02"), Book.INCOMING, 2013, MAIL_ID, EntryStatus.RETURNED, record.document, "H28.UB", entry_id=7
+    )
+    (only,) = drawer.on_entry_returned(entry, record, "Thiếu phụ lục", "root", SIGNED_AT, directory=DIRECTORY)
+    assert only.facts["clerk"] == at("sotc")
+
+
 def test_the_agencys_return_is_told_with_its_reason() -> None:
     record, *_ = a_record()
     assert record.document is not None
