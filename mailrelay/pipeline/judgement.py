@@ -22,6 +22,7 @@ from mailrelay.model.record import MailRecord, veiled
 from mailrelay.pipeline import trace_fields
 from mailrelay.pipeline.expansion import expand
 from mailrelay.policy.judge import judge
+from mailrelay.receipts.audience import voucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,16 @@ def repeat_key(envelope: Envelope, content: Content, digest: str) -> str:
 
 
 def discreet(record: MailRecord) -> MailRecord:
-    """Of a letter the log keeps time, size, direction, outcome and digests; subject, ids in clear and names are dropped."""
+    """Of a letter the log keeps time, size, direction, outcome and digests; subject, ids in clear and names are dropped.
+
+    The domain that proves the envelope sender stays: it is in the envelope, and decides who may be told of trouble.
+    """
+    sender = record.message.envelope.sender
     nameless = tuple(Attachment("", (), "", a.type, a.size, a.sha256, a.part) for a in record.attachments)
-    kept = tuple(Finding(f.check, f.verdict, "", f.detail) for f in record.findings)
+    proofs = ((f, voucher(f, sender)) for f in record.findings)
+    kept = tuple(
+        Finding(f.check, f.verdict, "", f.detail, {"domain": domain} if domain else {}) for f, domain in proofs
+    )
     return replace(
         record, subject="", message_id=veiled(record.message_id), attachments=nameless, findings=kept, document=None
     )

@@ -8,7 +8,7 @@ from mailrelay.model.agency import Directory
 from mailrelay.model.decision import Action
 from mailrelay.model.dispatch import Dispatch, Outcome
 from mailrelay.model.envelope import Envelope, Notify
-from mailrelay.model.finding import Check, Verdict
+from mailrelay.model.finding import Check, Finding, Verdict
 from mailrelay.model.record import MailRecord
 
 
@@ -39,11 +39,15 @@ def is_proved(record: MailRecord) -> bool:
         return False
     if is_ours(envelope):
         return True
-    domain = envelope.sender.rpartition("@")[2].lower()
-    proofs = (
-        f for f in record.findings if f.verdict is Verdict.PASS and f.check in (Check.SPF, Check.DKIM, Check.DMARC)
-    )
-    return any(_aligned(str(f.facts.get("domain") or f.subject).lower(), domain) for f in proofs)
+    return any(voucher(finding, envelope.sender) for finding in record.findings)
+
+
+def voucher(finding: Finding, sender: str) -> str:
+    """The domain by which a finding proves an envelope sender's address, or ""."""
+    if finding.verdict is not Verdict.PASS or finding.check not in (Check.SPF, Check.DKIM, Check.DMARC):
+        return ""
+    signer = str(finding.facts.get("domain") or finding.subject).lower()
+    return signer if _aligned(signer, sender.rpartition("@")[2].lower()) else ""
 
 
 def _aligned(signer: str, domain: str) -> bool:

@@ -14,6 +14,7 @@ from mailrelay.model.message import Attachment, Content, Message, MessageState
 from mailrelay.model.record import MailRecord
 from mailrelay.pipeline import trace_fields
 from mailrelay.pipeline.judgement import discreet, enforceable, repeat_key
+from mailrelay.receipts.audience import is_proved
 from tests.province import DOMAIN
 
 NOW = datetime(2026, 11, 22, 3, 4, 5, tzinfo=UTC)
@@ -78,6 +79,19 @@ def test_of_a_letter_only_digests_are_kept() -> None:
     assert "private" not in kept
     assert "anh-cuoi" not in kept
     assert "cd" * 32 in kept
+
+
+def test_a_stranger_may_still_be_told_what_became_of_its_letter() -> None:
+    envelope = Envelope("a@b.example", (Recipient(f"an@{DOMAIN}"),), STRANGER)
+    found = (
+        Finding(Check.SPF, Verdict.PASS, "b.example", "authorised"),
+        Finding(Check.DKIM, Verdict.PASS, "d=gui-ho.example; s=k", "good", {"domain": "gui-ho.example"}),
+    )
+    record = MailRecord(Message(MAIL_ID, envelope, "ab" * 32, 10, NOW), MessageState.MOVING, findings=found)
+    kept = discreet(record)
+    assert is_proved(kept)
+    assert "gui-ho" not in repr(kept.findings)
+    assert not is_proved(discreet(replace(record, findings=found[1:])))
 
 
 def test_the_received_field_says_how_the_mail_came() -> None:

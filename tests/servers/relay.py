@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import smtplib
 import ssl
@@ -70,6 +71,17 @@ class Relay:
         if self.child.returncode is None:
             os.kill(self.child.pid, signal.SIGTERM)
         return self.child.wait(limit)
+
+    def reload(self, limit: float = 20.0) -> str:
+        """SIGHUP, and what the service says of it: "reloaded" or "reload-refused"."""
+        before = len(self._said("reload"))
+        os.kill(self.child.pid, signal.SIGHUP)
+        wait_until(lambda: len(self._said("reload")) > before, "the answer to SIGHUP", limit)
+        return self._said("reload")[-1]
+
+    def _said(self, start: str) -> list[str]:
+        """The names of events in the service's log that begin so."""
+        return re.findall(rf'"event": "({start}[a-z-]*)"', self.child.output())
 
     def close(self) -> None:
         if self._child is not None:
