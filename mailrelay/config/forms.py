@@ -169,6 +169,7 @@ def secret(node: Node) -> SecretRef:
     return SecretRef(found[1], found[2])
 
 
+_SLOWEST = 4096  # bytes per second: slower than that no mail of usual size would ever end
 TLS_POLICIES = ("none", "may", "encrypt", "verify")
 _TARGET_HELP = Unreadable(
     "nơi giao phải viết như “maildir”, “maildir:THƯ-MỤC”, “lmtp://máy:24”, “smtp://máy:25?tls=verify”, “mx”, “in-place”",
@@ -191,13 +192,28 @@ def target(node: Node) -> Target:
         raise _TARGET_HELP from None
     wishes = dict(parse_qsl(parts.query, keep_blank_values=True))
     tls = wishes.pop("tls", "none" if parts.scheme == "lmtp" else "may")
+    connections, rate = _link(wishes)
     if parts.scheme not in ("lmtp", "smtp") or wishes or tls not in TLS_POLICIES or parts.path or parts.username:
         raise _TARGET_HELP
     host = parts.hostname or ""
     if not host or not (":" in host or _HOST.match(host)) or port == 0:
         raise _TARGET_HELP
     default_port = 24 if parts.scheme == "lmtp" else 25
-    return Target(TargetKind(parts.scheme), host=host, port=port or default_port, tls=tls)
+    kind = TargetKind(parts.scheme)
+    return Target(kind, host=host, port=port or default_port, tls=tls, connections=connections, rate=rate)
+
+
+def _link(wishes: dict[str, str]) -> tuple[int, int]:
+    """The limits of a slow link, taken out of the wishes: connections (1 to 99) and bytes per second (from 4 KiB)."""
+    connections = wishes.pop("connections", "0")
+    speed = _SIZE.match(wishes.pop("rate", "0"))
+    rate = int(speed[1]) * _BYTES[speed[2]] if speed else -1
+    if not re.fullmatch(r"0|[1-9]\d?", connections) or (rate and rate < _SLOWEST):
+        raise Unreadable(
+            "giới hạn đường truyền phải viết như “connections=1&rate=64KiB” (mỗi giây, từ 4KiB)",
+            "the limits of a link are written like “connections=1&rate=64KiB” (per second, from 4KiB)",
+        )
+    return int(connections), rate
 
 
 def day(node: Node) -> date:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from mailrelay.delivery.outcome import Trouble
+from mailrelay.delivery.pace import Pace
 from mailrelay.delivery.replies import Extensions
 from mailrelay.model.dispatch import Parcel
 from mailrelay.model.envelope import Notify, Recipient
@@ -20,11 +21,15 @@ _PARAMETER = re.compile(r"[\x21-\x7e]{1,500}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A parcel with what its envelope must say. `size` is that of the rendered mail; `utf8_header`: its header is not ASCII."""
+    """A parcel with what its envelope must say. `size` is that of the rendered mail; `utf8_header`: its header is not ASCII.
+
+    `pace` is the speed of the link that it goes over, where that has a limit.
+    """
 
     parcel: Parcel
     size: int
     utf8_header: bool = False
+    pace: Pace | None = None
 
     def needs_utf8(self, recipient: Recipient) -> bool:
         return not (self.parcel.sender.isascii() and recipient.address.isascii())

@@ -65,7 +65,7 @@ class Courier:
             case TargetKind.IN_PLACE:
                 return tuple(of_success(recipient.address, Result.DELIVERED) for recipient in parcel.recipients)
             case _:
-                async with self._pool.slot(target.destination):
+                async with self._pool.slot(target.destination, target.connections):
                     return await self._to_next_hop(parcel, target)
 
     async def _into_maildir(self, parcel: Parcel, target: Target) -> tuple[Outcome, ...]:
@@ -88,7 +88,8 @@ class Courier:
         places = await self._places(parcel, target)
         if isinstance(places, NoExchanger):
             return _all(parcel, places.trouble, places.detail)
-        return await self._along(places, Mail(parcel, size, utf8_header))
+        pace = self._pool.pace(target.destination, target.rate)
+        return await self._along(places, Mail(parcel, size, utf8_header, pace))
 
     async def _along(self, places: Sequence[Place], mail: Mail) -> tuple[Outcome, ...]:
         """Try place after place for the recipients that a place as a whole could not serve."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from mailrelay.delivery.pace import Pace
 from mailrelay.delivery.session import Place
 from mailrelay.delivery.settings import DeliverySettings
 from mailrelay.delivery.smtp_client import Connection
@@ -31,7 +32,8 @@ class Pool:
         self._settings = settings
         self._idle: dict[Place, list[tuple[Connection, asyncio.TimerHandle]]] = {}
         self._everywhere = asyncio.Semaphore(settings.connections)
-        self._per_destination: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._per_destination: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
+        self._paces: WeakValueDictionary[tuple[str, int], Pace] = WeakValueDictionary()
         self._closed = False
         self.seen: Counter[str] = Counter()
 
@@ -41,14 +43,25 @@ class Pool:
         return PoolCounts(idle, self.seen["opened"], self.seen["reused"], self.seen["stale"])
 
     @asynccontextmanager
-    async def slot(self, destination: str) -> AsyncIterator[None]:
-        """Wait for a turn at a destination: first its own limit, then that of all together."""
-        own = self._per_destination.get(destination)
+    async def slot(self, destination: str, most: int = 0) -> AsyncIterator[None]:
+        """Wait for a turn at a destination: first its own limit (`most`, or that of the settings), then that of all together."""
+        most = most or self._settings.connections_per_destination
+        own = self._per_destination.get((destination, most))
         if own is None:
-            own = asyncio.Semaphore(self._settings.connections_per_destination)
-            self._per_destination[destination] = own
+            own = asyncio.Semaphore(most)
+            self._per_destination[destination, most] = own
         async with own, self._everywhere:
             yield
+
+    def pace(self, destination: str, rate: int) -> Pace | None:
+        """The speed that all deliveries under way to a destination share; None without a limit. Keep it while sending."""
+        if not rate:
+            return None
+        pace = self._paces.get((destination, rate))
+        if pace is None:
+            pace = Pace(rate)
+            self._paces[destination, rate] = pace
+        return pace
 
     def take(self, place: Place) -> Connection | None:
         """The most recently used idle connection that still stands, now the caller's."""

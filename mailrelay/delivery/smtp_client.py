@@ -18,6 +18,7 @@ from mailrelay.delivery.wire import WireLost, WireSlow
 from mailrelay.model.dispatch import Outcome, Result, Scope
 
 _GRACE = 600.0  # seconds that every transfer may take, however small the mail
+_TAIL = 512  # bytes that go out together with the final dot over a slow link
 _PER_ANSWER = 15.0  # seconds added for each recipient that is answered for after the dot
 
 
@@ -191,11 +192,23 @@ class Connection:
         # The first block is read here: for a small mail a thread would cost more than the read. Later ones may wait for the disk.
         piece = next(pieces, b"")
         while (following := await _next(pieces, piece)) is not None:
-            await self._wire.write(form.stuff(piece), self._left(self._settings.times.block.total_seconds()))
+            await self._write_block(mail, form.stuff(piece))
             piece = following
         last = form.stuff(piece) + form.end()
+        if mail.pace is not None:  # all but the end at the speed of the link
+            split = max(0, len(last) - _TAIL)
+            await self._write_block(mail, last[:split])
+            last = last[split:]
         self._after_dot = self._wire.stands
         await self._wire.write(last, self._left(self._settings.times.block.total_seconds()))
+
+    async def _write_block(self, mail: Mail, data: bytes) -> None:
+        limit = self._settings.times.block.total_seconds()
+        if mail.pace is None:
+            await self._wire.write(data, self._left(limit))
+            return
+        async for piece in mail.pace.pieces(data):
+            await self._wire.write(piece, self._left(limit))
 
     async def _answer(self, command: bytes, seconds: float | None = None) -> Reply:
         """Send a command (b"" when it has been sent already) and return its reply. Raises _Closing for 421."""

@@ -38,13 +38,18 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where mail for an address goes. `path` for a Maildir; host and port else; `tls` is none, may, encrypt or verify."""
+    """Where mail for an address goes. `path` for a Maildir; host and port else; `tls` is none, may, encrypt or verify.
+
+    A slow link (an ADSL district) has limits of its own: `connections` at once, `rate` in bytes per second; 0 means none.
+    """
 
     kind: TargetKind
     path: str = ""
     host: str = ""
     port: int = 0
     tls: str = "may"
+    connections: int = 0
+    rate: int = 0
 
     @property
     def destination(self) -> str:

@@ -49,6 +49,11 @@ def node(value: Any) -> Node:
         (forms.target, "lmtp://127.0.0.1:2424", Target(TargetKind.LMTP, host="127.0.0.1", port=2424, tls="none")),
         (forms.target, "smtp://mail.vn", Target(TargetKind.SMTP, host="mail.vn", port=25, tls="may")),
         (forms.target, "smtp://mail.vn:26?tls=verify", Target(TargetKind.SMTP, host="mail.vn", port=26, tls="verify")),
+        (
+            forms.target,
+            "smtp://mail.vn?connections=2&rate=64KiB",
+            Target(TargetKind.SMTP, host="mail.vn", port=25, connections=2, rate=65536),
+        ),
         (forms.target, "lmtp://[::1]:24", Target(TargetKind.LMTP, host="::1", port=24, tls="none")),
     ],
 )
@@ -94,6 +99,11 @@ def test_values_are_read(form: Callable[[Node], object], written: object, value:
         (forms.target, "smtp://mail.vn:99999"),
         (forms.target, "smtp://mail.vn?tls=maybe"),
         (forms.target, "smtp://mail.vn?x=y"),
+        (forms.target, "smtp://mail.vn?connections=-1"),
+        (forms.target, "smtp://mail.vn?connections=100"),
+        (forms.target, "smtp://mail.vn?connections=one"),
+        (forms.target, "smtp://mail.vn?rate=fast"),
+        (forms.target, "smtp://mail.vn?rate=1KiB"),
         (forms.target, "smtp://[::1"),
     ],
 )

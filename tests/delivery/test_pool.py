@@ -92,6 +92,33 @@ async def test_limit_per_destination(serve, tuned, parcel) -> None:
     assert (one.most_open, two.most_open, one.connections, two.connections) == (2, 2, 2, 2)
 
 
+async def test_limit_of_a_slow_link(serve, tuned, parcel) -> None:
+    courier = tuned(connections_per_destination=4)
+    peer = await serve(final=slowly)
+    target = replace(peer.target(), connections=1)
+    outcomes = await asyncio.gather(*(courier.deliver(parcel(), target) for _ in range(4)))
+    assert {o.result for (o,) in outcomes} == {Result.RELAYED}
+    assert peer.most_open == 1
+
+
+async def test_deliveries_share_the_speed_of_a_slow_link(serve, courier, parcel) -> None:
+    """Three mails of 20 KiB at 40 KiB per second: not sooner than the link allows, byte for byte, the others undisturbed."""
+    slow, quick = await serve(), await serve()
+    body = b"Subject: x\r\n\r\n" + b"." + b"a" * 76 + b"\r\n"
+    mail = body + (b"b" * 78 + b"\r\n") * 256
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    target = replace(slow.target(), rate=40 * 1024)
+    under_way = [asyncio.create_task(courier.deliver(parcel(mail=mail), target)) for _ in range(3)]
+    await courier.deliver(parcel(mail=mail), quick.target())
+    assert loop.time() - began < 0.5
+    outcomes = await asyncio.gather(*under_way)
+    assert {o.result for (o,) in outcomes} == {Result.RELAYED}
+    assert 1.0 < loop.time() - began < 4.0
+    assert {taken.data for taken in slow.taken} == {taken.data for taken in quick.taken}
+    assert slow.taken[0].data.endswith(mail)
+
+
 async def test_limit_of_all_together(serve, tuned, parcel) -> None:
     courier = tuned(connections=2)
     at_once = most = 0
