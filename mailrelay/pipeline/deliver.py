@@ -32,7 +32,7 @@ from mailrelay.telemetry import log as telemetry
 _LOOK = 5.0  # seconds between looks at the queue when no bell rings, and after a fault of the store
 _POISONED = Reason(
     "queue.poisoned",
-    "việc gửi thư này nhiều lần làm dịch vụ dừng đột ngột",
+    "Việc gửi thư này nhiều lần làm dịch vụ dừng đột ngột",
     "sending it kept crashing the service",
     "Cán bộ CNTT xem nhật ký dịch vụ, rồi cho gửi tiếp (mailrelay queue release) hoặc không gửi (mailrelay queue return).",
     "Read the service's journal, then release it or return it.",

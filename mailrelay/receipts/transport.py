@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -120,7 +120,9 @@ def on_poisoned(
         "name": fact.name_of(address, directory),
         "agency": fact.agency_name(address, directory),
     }
-    decided = RecipientDecision(dispatch.recipient.address, Action.HOLD, reasons=(reason,))
+    # The card of a hold shows no remedies, since its holders know what to do; here they need to be told.
+    told = replace(reason, vi=f"{reason.vi}. {reason.remedy_vi}", en=f"{reason.en}. {reason.remedy_en}")
+    decided = RecipientDecision(dispatch.recipient.address, Action.HOLD, reasons=(told,))
     facts = {
         **basic(record, directory),
         "holders": [named],

@@ -159,7 +159,7 @@ def _of_held(dispatch: Dispatch, tries: Tries) -> Explanation:
     release = f"mailrelay queue release {dispatch.mail_id}"
     if dispatch.attempts - len(tries) >= CRASHES:
         text = Text(
-            f"Tạm giữ vì {dispatch.detail}. Xem nhật ký dịch vụ, rồi cho gửi tiếp: {release}",
+            f"Tạm giữ: {dispatch.detail}. Xem nhật ký dịch vụ, rồi cho gửi tiếp: {release}",
             f"Held: {dispatch.detail}. Read the service's journal, then let it go: {release}",
         )
         return Explanation("poisoned", text)

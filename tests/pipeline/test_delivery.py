@@ -204,3 +204,20 @@ async def stopped(house: House, asked: asyncio.Event, drain: float) -> None:
     loop.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loop
+
+
+async def test_a_mail_that_keeps_killing_its_sender_is_held_and_the_operator_told(serve, house: House) -> None:
+    peer = await serve()
+    acceptance = await unsent(house, peer.target)
+    sql = "UPDATE dispatch SET attempts = 4 WHERE mail_id = :id"  # claims whose tries left no trace
+    await house.parts.store.write(lambda tx: tx.execute(sql, {"id": acceptance.mail_id}))
+    loop = asyncio.create_task(Dispatcher(house.parts).run())
+    life = await house.state(acceptance, DispatchState.HELD)
+    loop.cancel()
+    assert "làm dịch vụ dừng đột ngột" in life.dispatches[0].detail
+    (told,) = [receipt for receipt in life.receipts if receipt.kind is ReceiptKind.HELD]
+    assert told.to == house.snapshot.directory.resolve("postmaster@hoabinh.gov.vn")
+    assert peer.taken == []
+    local = told.to.partition("@")[0]
+    (notice,) = [n for n in house.notices(local, "held") if "làm dịch vụ dừng" in text_of(n)]
+    assert "mailrelay queue release" in text_of(notice)

@@ -139,7 +139,7 @@ PAPER = "văn bản số 59/KH-UBND ngày 28/10/2013 của UBND tỉnh Hòa Bìn
                 "Bỏ qua thông báo không chuyển được trước đây; không cần gửi lại.",
             ],
         ),
-        ("poisoned", ["việc gửi thư này làm dịch vụ dừng", "Đang chờ ông/bà quyết định"]),
+        ("poisoned", ["việc gửi thư này làm dịch vụ dừng. Xem nhật ký.", "Đang chờ ông/bà quyết định"]),
     ],
 )
 def test_wording(name: str, sentences: list[str]) -> None:
