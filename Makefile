@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PATHS := mailrelay tests tools
 
-.PHONY: help setup run test lint format quick bench docs locks clean
+.PHONY: help setup run test lint format quick bench crash docs locks clean
 
 help:  ## danh sách lệnh / this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ quick: setup  ## phép thử nhanh, không máy chủ thật / tests without rea
 
 bench: setup  ## đo tốc độ, bộ nhớ; LONG=1: lâu hơn; BENCH_DIR=…: cả các hệ khác / speed and memory, see docs/performance.md
 	@$(BIN)/python -m tests.load $(if $(LONG),--long) $(if $(BENCH_DIR),--harness $(BENCH_DIR))
+
+crash: setup  ## làm sập hàng trăm lần dưới tải, MAILS=10000; cần root để cắt điện / crash it for a long time, as root with power cuts
+	@$(BIN)/python -m tests.crash $(if $(MAILS),--mails $(MAILS)) $(if $(SEED),--seed $(SEED))
 
 docs: setup  ## viết lại các trang tra cứu trong docs/ từ mã nguồn / rewrite the reference pages from the code
 	@$(BIN)/python tools/write_docs.py

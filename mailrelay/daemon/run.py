@@ -14,6 +14,7 @@ from pathlib import Path
 from mailrelay.config.office import Office
 from mailrelay.daemon import rooms
 from mailrelay.daemon.verbs import verbs
+from mailrelay.failpoint import failpoint
 from mailrelay.intake.control import ControlDoor
 from mailrelay.model.envelope import Door
 from mailrelay.model.faults import Fault, StoreFault, StoreUnhealthy
@@ -129,6 +130,7 @@ async def _recover(parts: Parts) -> None:
         return asyncio.run_coroutine_threadsafe(store.read(lambda tx: needed(tx, mail_ids)), loop).result()
 
     dropped = await asyncio.to_thread(spool.sweep, ask)
+    failpoint("start.after-sweep")
     resumed = await store.write(lambda tx: dispatches.end_leases(tx, parts.now()))
     if dropped or resumed:
         log.info("recovered", swept=len(dropped), resumed=resumed)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mailrelay.delivery.content import blocks
 from mailrelay.delivery.outcome import Trouble, of_success, of_trouble
+from mailrelay.failpoint import failpoint
 from mailrelay.model.dispatch import Outcome, Parcel, Result
 from mailrelay.model.envelope import Recipient
 from mailrelay.model.identity import milliseconds_of
@@ -93,7 +94,9 @@ def _write(folder: Path, name: str, parcel: Parcel, recipient: Recipient) -> Non
         with open(made, "xb", buffering=0, opener=_private) as file:
             _fill(file.fileno(), parcel, recipient)
             os.fsync(file.fileno())
+        failpoint("maildir.before-rename")
         made.rename(folder / "new" / name)
+        failpoint("maildir.before-sync")
     except BaseException:
         with contextlib.suppress(OSError):
             made.unlink()

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mailrelay.failpoint import failpoint
 from mailrelay.model.faults import StoreUnhealthy
 
 Fsync = Callable[[int], None]
@@ -56,5 +57,6 @@ def create(path: Path) -> int:
 def remove(path: Path, fsync: Fsync = os.fsync) -> None:
     """Unlink a file if it is there. After it: the name stays gone after a power cut."""
     path.unlink(missing_ok=True)
+    failpoint("durable.before-removal-sync")
     if path.parent.exists():
         sync_folder(path.parent, fsync)

@@ -6,9 +6,10 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from mailrelay.failpoint import EXIT_STATUS
 from tests.crash.clients import Clients
 from tests.crash.office import Office
 from tests.servers.process import wait_until
@@ -36,13 +37,14 @@ def run(
     crash: Crash,
     *,
     crashes: int,
-    mails: int,
+    mails: tuple[int, int],
     dice: random.Random,
     clients: int = 4,
     polled: bool = False,
     most_seconds: float = 600.0,
 ) -> Report:
-    """Crash the service `crashes` times, each time when at least `mails` more were answered, at a random moment after that.
+    """Crash the service `crashes` times, each time when so many mails more were answered (a number between the two of
+    `mails`), at a random moment after that.
 
     Stops at the first fault. Otherwise the service is started once more, comes to rest, and is judged as a whole.
     """
@@ -58,7 +60,7 @@ def run(
         gaps = []
         for number in range(1, crashes + 1):
             before = office.truth.answered
-            _wait_for_answers(office, senders, before + mails)
+            _wait_for_answers(office, senders, before + dice.randint(*mails))
             time.sleep(dice.uniform(0.0, 0.5))
             crash()
             gaps.append(office.truth.answered - before)
@@ -80,6 +82,54 @@ def run(
     _count(office, report)
     report.seconds = time.monotonic() - started
     return report
+
+
+def run_failpoints(
+    office: Office,
+    names: Sequence[str],
+    *,
+    dice: random.Random,
+    clients: int = 4,
+    then: Crash | None = None,
+) -> Report:
+    """Let the service end at each of these places in turn, under load, and start again; `then` is done to its disk first.
+
+    Raises AssertionError when a failpoint is not reached.
+    """
+    report = Report()
+    started = time.monotonic()
+    stop = threading.Event()
+    senders = office.clients(itertools.count(1), clients)
+    senders.start()
+    office.place_steadily(stop)
+    try:
+        for name in names:
+            _end_at(office, name, dice)
+            if then is not None:
+                then()
+            report.crashes += 1
+            report.faults += [f"after {name}: {fault}" for fault in office.after_crash()]
+            if report.faults:
+                break
+        else:
+            office.start()
+            stop.set()
+            senders.finish()
+            report.faults += office.finish()
+    finally:
+        stop.set()
+        senders.stop()
+    _count(office, report)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _end_at(office: Office, name: str, dice: random.Random) -> None:
+    # The start itself writes once; later hits fall between mails, deliveries and receipts as they come. A start happens
+    # once, and the polled box fills slowly.
+    hit = 1 if name.startswith(("start.", "imap.")) else dice.randint(5, 9)
+    office.start(f"{name}@{hit}:exit")
+    assert office.relay.child.wait(60) == EXIT_STATUS, f"{name} was not reached"
 
 
 def _wait_for_answers(office: Office, senders: Clients, goal: int) -> None:

@@ -23,6 +23,7 @@ _NO_LOG_FLUSH = 2
 _OPTIONS = "loop,errors=remount-ro,commit=600,noauto_da_alloc,nodev,nosuid"
 KIB = 1024
 MIB = 1024 * KIB
+GIB = 1024 * MIB
 
 
 class NoDisk(Exception):
@@ -32,7 +33,7 @@ class NoDisk(Exception):
 class Disk:
     """An ext4 file system of `size` bytes, mounted at `place` while the `with` block lasts. Raises NoDisk."""
 
-    def __init__(self, place: Path, size: int = 2048 * MIB) -> None:
+    def __init__(self, place: Path, size: int = 2 * GIB) -> None:
         self.place = place
         self._size = size
         self._folder = Path()

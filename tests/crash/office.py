@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -62,7 +62,6 @@ class Office:
         self.folder = folder
         self.truth = Truth()
         self.next_hop = NextHop()
-        self.crashes = 0
         self.disk: Disk | None = None
         self._wants_disk = disk
         self._disk_size = disk_size
@@ -116,13 +115,11 @@ class Office:
 
     def kill(self) -> None:
         """kill -9."""
-        self.crashes += 1
         self.relay.kill()
 
     def cut_power(self) -> None:
-        """The power goes while the service runs; afterwards the disk is mounted again and nothing runs."""
+        """The power goes, while the service runs or has just ended; afterwards the disk is mounted again and nothing runs."""
         assert self.disk is not None
-        self.crashes += 1
         self.disk.cut_power()
         self.relay.kill()
         self.disk.restore_power()
@@ -189,7 +186,9 @@ class Office:
         return thread
 
     def _unmarked(self) -> list[str]:
-        marks: Callable[[], dict[int, frozenset[str]]] = lambda: self._dovecot.flags(POLLED)  # noqa: E731
+        def marks() -> dict[int, frozenset[str]]:
+            return self._dovecot.flags(POLLED)
+
         wait_until(lambda: all("$Registered" in flags for flags in marks().values()), "marks in the polled box", 30)
         return [
             f"mail {uid} of the polled box was marked as read" for uid, flags in marks().items() if "\\Seen" in flags
@@ -203,9 +202,8 @@ def _set(file: Path, sections: Mapping[str, Mapping[str, str]]) -> None:
         head, mark, body = text.partition(f"\n[{section}]\n")
         assert mark, f"no section {section}"
         for key, value in values.items():
-            body, changed = re.subn(
-                rf"^(?:# )?{key} = .*$", lambda _, k=key, v=value: f"{k} = {v}", body, count=1, flags=re.M
-            )
+            line = f"{key} = {value}".replace("\\", r"\\")
+            body, changed = re.subn(rf"^(?:# )?{key} = .*$", line, body, count=1, flags=re.M)
             assert changed, f"no setting {section}.{key}"
         text = head + mark + body
     file.write_text(text, encoding="utf-8")

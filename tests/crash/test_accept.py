@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from pathlib import Path
 
 import pytest
 
 from mailrelay.failpoint import EXIT_STATUS, NAMES
+from tests.crash import campaign
 from tests.crash.office import Office
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
@@ -16,23 +16,12 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(300)]
 
 def test_no_failpoint_loses_or_doubles_anything(tmp_path: Path) -> None:
     """The service ends at every failpoint in turn, always with mail on the way; each start recovers from the one before."""
-    dice = random.Random(1)
-    with Office(tmp_path / "office") as office:
-        senders = office.clients(itertools.count(1), 3)
-        senders.start()
-        try:
-            for name in sorted(NAMES):
-                # The start itself writes once; later hits fall between mails, deliveries and receipts as they come.
-                office.start(f"{name}@{dice.randint(5, 9)}:exit")
-                assert office.relay.child.wait(60) == EXIT_STATUS, name
-                assert office.after_crash() == [], name
-            office.start()
-            senders.finish()
-            assert office.finish() == []
-        finally:
-            senders.stop()
+    with Office(tmp_path / "office", polled=True) as office:
+        report = campaign.run_failpoints(office, sorted(NAMES), dice=random.Random(1), clients=3)
+        assert report.faults == []
+        assert report.crashes == len(NAMES)
         assert office.relay.stop() == 0
-    assert len(office.truth.acknowledged) > len(NAMES)
+    assert report.acknowledged > len(NAMES)
 
 
 def test_a_letter_that_was_delivered_is_not_kept_because_of_a_crash(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
+from mailrelay.failpoint import failpoint
 from mailrelay.intake.imap.batch import Batch
 from mailrelay.intake.imap.ledger import Ending, Ledger, Place
 from mailrelay.intake.imap.source import BATCH, REFUSED, REGISTERED, MailSource, Selected, SourceLost, SourceRefused
@@ -212,6 +213,7 @@ class Poller:
             self._later.pop(uid, None)
         for uid, fault in result.faults:
             self._put_off(uid, fault)
+        failpoint("imap.before-mark")
         await self._mark(source, result.ended)
         if result.ended:
             self.state.last_success = self._now()  # a first pass may last for hours

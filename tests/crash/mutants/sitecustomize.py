@@ -67,7 +67,7 @@ def _reply_before_commit() -> None:
         def execute(self, sql: str, *arguments: Any) -> Any:
             if sql == commit:
                 writer._answer(self._batch)
-                time.sleep(0.01)
+                time.sleep(0.05)
             return self._connection.execute(sql, *arguments)
 
     serve = writer.Writer._serve
