@@ -87,7 +87,8 @@ def _moved(
         dispatches.put_off(tx, dispatch.destination, next_attempt_at, dispatch.urgency)
     log.append(tx, _event(record, dispatch, outcome, state, office, now))
     if state is DispatchState.FAILED and outcome.result is Result.DEFERRED:
-        outcome = replace(outcome, status=EXPIRED_STATUS)
+        said = f"{outcome.status} {outcome.text}" if outcome.code else outcome.text
+        outcome = replace(outcome, status=EXPIRED_STATUS, text=said)
     return replace(dispatch, state=state, detail=detail, next_attempt_at=next_attempt_at), outcome
 
 

@@ -14,7 +14,8 @@ from mailrelay.receipts.mime import Part
 
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\Z")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
-_REMOTE = re.compile(r"(?P<name>[^\[\]/\s]+)?(?:\[(?P<address>[0-9A-Fa-f:.]+)\])?(?::\d+)?\Z")
+_ADDRESS_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\])?(?::\d+)?\Z")
+_DOMAIN = re.compile(r"[A-Za-z0-9_.-]{1,253}\Z")
 # The classes of status that an action may bear, its default first. A failure bears class 4 when it was the end of retrying:
 # RFC 3463 section 3.1, RFC 3464 section 2.3.4.
 _CLASSES = {"failed": "54", "delayed": "4", "delivered": "2", "relayed": "2", "expanded": "2"}
@@ -55,12 +56,12 @@ def _remote(hop: str) -> str:
 
     A hop is recorded as "mx.example.vn[192.0.2.7]:25" or "192.0.2.7:25"; what is no such name keeps its form under another type.
     """
-    found = _REMOTE.match(hop)
-    if not hop or found is None:
-        return f"x-mailrelay; {_ascii(hop)}" if hop else ""
-    name, address = found["name"] or "", found["address"] or ""
-    name = name.rpartition(":")[0] if name.rpartition(":")[2].isdigit() else name
-    return f"dns; [{address or name}]" if not name or _is_address(name) else f"dns; {_ascii(name)}"
+    name = _ADDRESS_AND_PORT.sub("", hop)
+    if _is_address(name):
+        return f"dns; [{name}]"
+    if _DOMAIN.match(name):
+        return f"dns; {name}"
+    return f"x-mailrelay; {_ascii(hop)}" if hop else ""
 
 
 def _is_address(name: str) -> bool:
@@ -72,9 +73,14 @@ def _is_address(name: str) -> bool:
 
 
 def _diagnostic(recipient: Facts) -> str:
+    """The reply as it was given (RFC 3461 section 9.2), or what we found ourselves; a status that stands for none is left out."""
     text = _ascii(recipient["text"])
-    code = str(recipient["code"]) if recipient["code"] else ""
-    return text if not code or text.startswith(code) else f"{code} {text}".strip()
+    if not recipient["code"]:
+        return text
+    status = recipient["status"]
+    is_said = bool(_STATUS.match(status)) and status[1:] != ".0.0" and not _STATUS.match(text.partition(" ")[0])
+    said = status if is_said else ""
+    return " ".join(word for word in (str(recipient["code"]), said, text) if word)
 
 
 def _typed(address: str) -> str:

@@ -82,7 +82,7 @@ def on_delayed(record: MailRecord, late: Sequence[Late], directory: Directory, n
 def expanded(record: MailRecord, directory: Directory, now: datetime) -> tuple[Receipt, ...]:
     """Groups that stand for several: who asked for a report of success hears that the mail went to the members instead.
 
-    RFC 3461 section 5.2.7.2: the members' own success is then reported to nobody.
+    RFC 3461 section 5.2.7.3 (c): the members' own success is then reported to nobody.
     """
     if not is_proved(record):
         return ()
@@ -151,7 +151,7 @@ def _report(
     facts = {
         **basic(record, directory),
         "action": action,
-        "recipients": [fact.of_dispatch(dispatch, outcome, directory, action, now) for dispatch, outcome in pairs],
+        "recipients": [_of_dispatch(record, dispatch, outcome, directory, action, now) for dispatch, outcome in pairs],
         **more,
     }
     event = f"{action}:{batch([dispatch for dispatch, _ in pairs])}"
@@ -161,13 +161,22 @@ def _report(
 def _delay(record: MailRecord, late: Sequence[Late], directory: Directory, now: datetime) -> Facts:
     recipients = [
         {
-            **fact.of_dispatch(one.dispatch, one.outcome, directory, "delayed", one.tried_at or now),
+            **_of_dispatch(record, one.dispatch, one.outcome, directory, "delayed", one.tried_at or now),
             "next_at": fact.moment(one.dispatch.next_attempt_at),
             "until": fact.moment(one.until),
         }
         for one in late
     ]
     return {**basic(record, directory), "action": "delayed", "recipients": recipients}
+
+
+def _of_dispatch(
+    record: MailRecord, dispatch: Dispatch, outcome: Outcome | None, directory: Directory, action: str, at: datetime
+) -> Facts:
+    """An ORCPT that we added for the next hop, where a group or alias was resolved, is none of the sender's: 6.3 (d)."""
+    facts = fact.of_dispatch(dispatch, outcome, directory, action, at)
+    given = {recipient.orcpt for recipient in record.message.envelope.recipients}
+    return facts if dispatch.recipient.orcpt in given else {**facts, "orcpt": ""}
 
 
 def _members(recipient: Recipient, directory: Directory) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ async def test_a_report_names_envelope_recipient_and_reply(serve, house: House) 
     message, recipient = blocks_of(report)
     assert message["Original-Envelope-Id"] == "QQ+59-kH"
     assert recipient["Original-Recipient"] == "rfc822; Van+Thu@Bo.EXAMPLE"
-    assert recipient["Diagnostic-Code"] == "smtp; 550 no such user"
+    assert recipient["Diagnostic-Code"] == "smtp; 550 5.1.1 no such user"
     assert recipient["Remote-MTA"] == "dns; [127.0.0.1]"
     assert report["Auto-Submitted"] == "auto-replied"
 
@@ -129,7 +129,8 @@ async def test_a_group_is_reported_as_expanded_and_its_members_success_is_not(ho
     assert {d.recipient.orcpt for d in life.dispatches} == {"rfc822;hai-so@hoabinh.gov.vn"}
 
 
-async def test_the_failure_of_a_member_is_reported_with_the_address_that_was_written(serve, house: House) -> None:
+async def test_the_next_hop_hears_which_address_was_written_where_a_group_was_resolved(serve, house: House) -> None:
+    """RFC 3461: ORCPT may be added for the next hop (5.2.1), but stands in no report of ours (6.3 d)."""
     peer = await serve(lmtp=True, rcpt="550 5.1.1 no such user")
     house.deliver_to(HEALTH, peer.target())
     directory = house.snapshot.directory
@@ -138,8 +139,9 @@ async def test_the_failure_of_a_member_is_reported_with_the_address_that_was_wri
     await house.settled(await house.hand_in(paper(1), Recipient(group.address)))
     (report,) = house.notices("sotc", "failed")
     _, recipient = blocks_of(report)
-    assert recipient["Original-Recipient"] == "rfc822; hai-so@hoabinh.gov.vn"
+    assert "Original-Recipient" not in recipient
     assert recipient["Final-Recipient"] == f"rfc822; {HEALTH}"
+    assert f"RCPT TO:<{HEALTH}> ORCPT=rfc822;hai-so@hoabinh.gov.vn" in peer.commands
 
 
 async def test_strangers_get_no_report_unless_their_address_is_proved(serve, house: House) -> None:

@@ -47,6 +47,35 @@ def test_a_failure_without_a_reply_is_our_own_diagnosis() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "text", "told"),
+    [
+        ("5.1.1", "no such user", "550 5.1.1 no such user"),
+        ("5.0.0", "no such user", "550 no such user"),  # the reply had no status of its own
+        ("5.1.1", "5.1.1 no such user", "550 5.1.1 no such user"),
+        ("4.4.7", "4.2.1 busy", "550 4.2.1 busy"),  # given up: the last reply stands there as it was
+    ],
+)
+def test_a_reply_stands_there_as_it_was_given(status: str, text: str, told: str) -> None:
+    assert f"Diagnostic-Code: smtp; {told}" in fields(status=status, text=text)
+
+
+@pytest.mark.parametrize(
+    ("hop", "told"),
+    [
+        ("mx.y.vn[192.0.2.7]:25", "dns; mx.y.vn"),
+        ("mx.y.vn:25", "dns; mx.y.vn"),
+        ("192.0.2.7:25", "dns; [192.0.2.7]"),
+        ("2001:db8::7[2001:db8::7]:25", "dns; [2001:db8::7]"),
+        ("/run/lmtp.sock", "x-mailrelay; /run/lmtp.sock"),
+        ("", None),
+    ],
+)
+def test_the_next_hop_is_named_as_rfc_3464_names_machines(hop: str, told: str | None) -> None:
+    named = [line.partition(": ")[2] for line in fields(remote=hop) if line.startswith("Remote-MTA")]
+    assert named == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
     ("action", "status", "expected"),
     [
         ("failed", "", "5.0.0"),
