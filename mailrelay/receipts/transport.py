@@ -129,7 +129,7 @@ def on_poisoned(
         "to_holder": True,
         "recipients": [fact.of_recipient(decided, directory)],
     }
-    event = f"poisoned:{dispatch.dispatch_id}"
+    event = f"poisoned:{dispatch.dispatch_id}:{dispatch.attempts}"  # released and held again: told again
     return (about(ReceiptKind.HELD, record, address, event, facts, now, directory),)
 
 

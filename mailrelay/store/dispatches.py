@@ -105,9 +105,11 @@ ADD_ATTEMPT = (
     " VALUES (:dispatch_id, :at, :result, :status, :outcome)"
 )
 ATTEMPTS = "SELECT at, outcome FROM attempt WHERE dispatch_id = :dispatch_id ORDER BY attempt_id"
-# Who lets a mail go, or a failed one go again, starts its time: waiting for a person is no delay of delivery.
+# Who lets a mail go, or a failed one go again, starts its time: waiting for a person is no delay of delivery. Tries that
+# ended without a trace are forgiven but for one, which says that a copy may lie in its Maildir already.
 RELEASE = (
-    "UPDATE dispatch SET state = 'queued', next_attempt_at = :now, created_at = :now"
+    "UPDATE dispatch SET state = 'queued', next_attempt_at = :now, created_at = :now, attempts = CASE WHEN attempts = 0"
+    " THEN 0 ELSE 1 + (SELECT count(*) FROM attempt a WHERE a.dispatch_id = dispatch.dispatch_id) END"
     " WHERE dispatch_id = :dispatch_id AND state = 'held'"
 )
 WITHDRAW = (
