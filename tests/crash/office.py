@@ -40,6 +40,7 @@ _SETTINGS = {
     "delivery": {"schedule": '["1s"]', "per_destination": "8"},
     "accept": {"deadline": '"50s"'},
     "imap": {"poll_interval": '"1s"'},
+    "inspection": {"workers": "1"},
 }
 
 
