@@ -85,10 +85,7 @@ def open_sealer(key_path: Path, certificate_path: Path, *, name: str, address: s
     """
     unfinished = key_path.with_name(key_path.name + ".new")
     if not key_path.exists() and unfinished.exists():  # a first start was cut short: finish it, or begin again
-        if certificate_path.exists():
-            unfinished.rename(key_path)
-        else:
-            unfinished.unlink()
+        _finish(unfinished, key_path, certificate_path)
     if key_path.exists() != certificate_path.exists():
         raise ValueError(f"only one of {key_path.name} and {certificate_path.name} exists")
     if not key_path.exists():
@@ -98,6 +95,17 @@ def open_sealer(key_path: Path, certificate_path: Path, *, name: str, address: s
         unfinished.rename(key_path)
         _sync_folder(key_path.parent)
     return Sealer.from_pem(key_path.read_bytes(), certificate_path.read_bytes())
+
+
+def _finish(unfinished: Path, key_path: Path, certificate_path: Path) -> None:
+    """Nothing was sealed yet, so what is not whole may go."""
+    try:
+        Sealer.from_pem(unfinished.read_bytes(), certificate_path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        certificate_path.unlink(missing_ok=True)
+        unfinished.unlink()
+    else:
+        unfinished.rename(key_path)
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

@@ -98,6 +98,17 @@ def test_a_first_start_that_was_cut_short_is_finished(tmp_path: Path) -> None:
     assert open_sealer(key, certificate, name="x", address="x@hoabinh.gov.vn", now=now).certificate != first.certificate
 
 
+@pytest.mark.parametrize("left", [b"", b"-----BEGIN CERT"])
+def test_a_first_start_that_was_cut_within_the_certificate_begins_again(tmp_path: Path, left: bytes) -> None:
+    key, certificate, now = tmp_path / "key.pem", tmp_path / "certificate.pem", datetime.now(UTC)
+    open_sealer(key, certificate, name="x", address="x@hoabinh.gov.vn", now=now)
+    key.rename(tmp_path / "key.pem.new")
+    certificate.write_bytes(left)
+    made = open_sealer(key, certificate, name="x", address="x@hoabinh.gov.vn", now=now)
+    assert open_sealer(key, certificate, name="x", address="x@hoabinh.gov.vn", now=now).certificate == made.certificate
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["certificate.pem", "key.pem"]
+
+
 def test_a_lost_half_is_never_replaced_silently(tmp_path: Path) -> None:
     key, certificate, now = tmp_path / "seal.key", tmp_path / "seal.pem", datetime.now(UTC)
     open_sealer(key, certificate, name="x", address="x@hoabinh.gov.vn", now=now)
