@@ -26,6 +26,7 @@ from tests.crash.office import Office
 
 MAILS_BETWEEN = (20, 90)  # answers between two crashes
 ROUND = 24  # crashes until an office is judged as a whole and a new one is built
+FIRST_STARTS = 12
 MOST_CUTS = 20  # in which a mutant must be noticed
 
 
@@ -54,6 +55,10 @@ def main() -> int:
         rows.append(Row("failpoint, then power cut", Report()))
         with _office("failpoints", disk=True, polled=True) as office:
             _add(rows[-1], campaign.run_failpoints(office, sorted(NAMES), dice=dice, then=office.cut_power))
+        rows.append(Row("power cut in the first start", Report()))
+        for _ in range(FIRST_STARTS):
+            with _office("first", disk=True, polled=False) as office:
+                _add(rows[-1], campaign.run_first_start(office, dice.uniform(0.5, 4.0)))
     _print(rows)
     survivors = _survivors(dice) if cuts else []
     return int(bool(survivors) or any(row.report.faults for row in rows))

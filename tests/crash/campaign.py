@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailrelay.failpoint import EXIT_STATUS
@@ -118,6 +119,26 @@ def run_failpoints(
             report.faults += office.finish()
     finally:
         stop.set()
+        senders.stop()
+    _count(office, report)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def run_first_start(office: Office, seconds: float) -> Report:
+    """Cut the power so many seconds after the very first start began, then start again and take a few mails."""
+    report = Report(crashes=1)
+    started = time.monotonic()
+    with suppress(TimeoutError):  # it may come up before
+        office.start(limit=seconds)
+    office.cut_power()
+    office.start()
+    senders = office.clients(iter(range(1, 5)), 2)
+    senders.start()
+    try:
+        senders.wait(60)
+        report.faults += office.finish()
+    finally:
         senders.stop()
     _count(office, report)
     report.seconds = time.monotonic() - started
