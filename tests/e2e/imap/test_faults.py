@@ -158,7 +158,7 @@ class TestLedger:
         door = await office.open()
         await door.poll(user)
         await door.poll(user)
-        assert [data for _, data in office.clerk.taken] == [mail(name) for name in ("one", "two", "three", "four")]
+        assert office.clerk.letters().keys() == {mail(name) for name in ("one", "two", "three", "four")}
 
     async def test_mails_below_the_cursor_are_found(self, office: Office, user: str) -> None:
         office.account(user)
@@ -173,7 +173,7 @@ class TestLedger:
 
         await office.store.write(ahead)
         await (await office.open()).poll(user)
-        assert [data for _, data in office.clerk.taken] == [mail("one"), mail("three")]
+        assert office.clerk.letters().keys() == {mail("one"), mail("three")}
         assert office.flags(user) == {uid: {"$Registered"} for uid in (1, 2, 3)}
 
     async def test_the_same_mail_copied_within_a_box(self, office: Office, user: str) -> None:
