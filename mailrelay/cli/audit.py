@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailrelay.cli import life
+from mailrelay.cli.events import event_word, particulars, summary
 from mailrelay.cli.office import find_agency, load, read
 from mailrelay.cli.output import fail, harmless, moment, print_json, print_line, print_table, say
 from mailrelay.model.calendar import VIETNAM
@@ -103,21 +104,20 @@ def log_show(config: Path | None, event_id: int, *, as_json: bool) -> int:
     names = say("Số|Lúc|Sự kiện|Mã thư|Cơ quan|Ai", "Row|At|Event|Mail id|Agency|Actor").split("|")
     for name, value in zip(names, _row(event), strict=False):
         print_line(f"{name:12} {harmless(value)}")
-    for name, value in event.detail.items():
-        print_line(f"  {name:10} {harmless(str(value))}")
+    for name, value in particulars(event):
+        print_line(f"  {name}: {harmless(value)}")
     return 0
 
 
 def _row(event: LogEvent) -> tuple[str, ...]:
-    detail = ", ".join(f"{key}={value}" for key, value in event.detail.items() if value not in ("", None, False))
     return (
         str(event.event_id),
         moment(event.at),
-        life.event_word(event.kind),
+        event_word(event.kind),
         event.mail_id or "",
         event.agency or "",
         event.actor,
-        detail[:160],
+        summary(event),
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import getpass
 from pathlib import Path
 
-from mailrelay.cli import life
 from mailrelay.cli.office import act, find_agency, load, read
 from mailrelay.cli.output import fail, moment, print_json, print_line, print_table, say
+from mailrelay.cli.words import status_word
 from mailrelay.model.agency import Directory
 from mailrelay.model.calendar import format_date, utc_now, vietnamese_date
 from mailrelay.model.entry import Book, RegisterEntry
@@ -60,7 +60,7 @@ def register_show(config: Path | None, entry_id: int, *, as_json: bool) -> int:
         print_json(entry_row(entry, statuses))
         return 0
     _told(entry, office.directory)
-    rows = [(moment(at), life.status_word(status), actor, note) for at, status, actor, note in statuses]
+    rows = [(moment(at), status_word(status), actor, note) for at, status, actor, note in statuses]
     print_table(say("Trạng thái", "Statuses"), say("Lúc|Trạng thái|Ai|Ghi chú", "At|Status|Who|Note").split("|"), rows)
     return 0
 
@@ -99,7 +99,7 @@ def _row(entry: RegisterEntry, directory: Directory) -> tuple[str, ...]:
         format_date(document.issued_on) if document.issued_on else "",
         f"{document.type} {document.summary}".strip(),
         other.name if other else entry.counterpart,
-        life.status_word(entry.status),
+        status_word(entry.status),
     )
 
 

@@ -2,94 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from mailrelay.cli.events import event_word
 from mailrelay.cli.output import english, harmless, moment, print_line, print_table, say
+from mailrelay.cli.words import (
+    action_word,
+    class_word,
+    dispatch_word,
+    receipt_state_word,
+    spoken,
+    state_word,
+    status_word,
+)
 from mailrelay.model.agency import Directory
 from mailrelay.model.calendar import format_date
 from mailrelay.model.decision import Action, RecipientDecision
-from mailrelay.model.dispatch import DispatchState
-from mailrelay.model.document import Document, MessageClass
-from mailrelay.model.entry import Book, EntryStatus, EventKind, RegisterEntry
+from mailrelay.model.document import Document
+from mailrelay.model.entry import Book, RegisterEntry
 from mailrelay.model.finding import Finding, Verdict
-from mailrelay.model.message import MessageState
-from mailrelay.model.receipt import ReceiptState
-from mailrelay.model.rule import Text
 from mailrelay.receipts import words
 from mailrelay.receipts.finding_words import FINDINGS
 from mailrelay.reports.trace import Life
-
-_STATES: Mapping[MessageState, tuple[str, str]] = {
-    MessageState.PENDING: ("đã nhận, đang chờ kiểm tra", "received, waiting to be judged"),
-    MessageState.HELD: ("đang tạm giữ chờ người duyệt", "held for a person"),
-    MessageState.MOVING: ("đang chuyển", "on its way"),
-    MessageState.DONE: ("xong", "done"),
-    MessageState.RETURNED: ("không chuyển, đã báo người gửi", "not delivered, the sender was told"),
-    MessageState.REJECTED: ("từ chối, không giữ lại", "refused, not kept"),
-}
-_CLASSES: Mapping[MessageClass, tuple[str, str]] = {
-    MessageClass.DOCUMENT: ("văn bản vào sổ", "registered document"),
-    MessageClass.EXCHANGE: ("văn bản trao đổi", "official, unnumbered"),
-    MessageClass.LETTER: ("thư trao đổi", "letter"),
-    MessageClass.RECEIPT: ("biên nhận", "receipt"),
-}
-_ACTIONS: Mapping[Action, tuple[str, str]] = {
-    Action.RELAY: ("chuyển", "relay"),
-    Action.HOLD: ("tạm giữ", "hold"),
-    Action.RETURN: ("trả về người gửi", "return"),
-    Action.REJECT: ("từ chối", "reject"),
-}
-_EVENTS: Mapping[EventKind, tuple[str, str]] = {
-    EventKind.RECEIVED: ("tiếp nhận thư", "received"),
-    EventKind.REFUSED: ("từ chối", "refused"),
-    EventKind.JUDGED: ("xét", "judged"),
-    EventKind.REGISTERED: ("ghi sổ", "registered"),
-    EventKind.REPEATED: ("thư gửi lặp", "repeated"),
-    EventKind.HELD: ("tạm giữ", "held"),
-    EventKind.RELEASED: ("cho đi tiếp", "released"),
-    EventKind.RETURNED: ("trả lại", "returned"),
-    EventKind.DELIVERED: ("đã vào hộp thư", "delivered"),
-    EventKind.RELAYED: ("đã chuyển ra ngoài", "relayed"),
-    EventKind.DEFERRED: ("tạm hoãn", "deferred"),
-    EventKind.FAILED: ("không chuyển được", "failed"),
-    EventKind.WITHDRAWN: ("đã rút", "withdrawn"),
-    EventKind.ACCEPTED: ("đã vào sổ đến", "accepted"),
-    EventKind.RECEIPT: ("gửi biên nhận", "receipt"),
-    EventKind.CONFIGURED: ("đổi cấu hình", "configured"),
-}
-
-
-_RECEIPTS: Mapping[ReceiptState, tuple[str, str]] = {
-    ReceiptState.DUE: ("sắp gửi", "to be sent"),
-    ReceiptState.QUEUED: ("đang gửi", "on its way"),
-    ReceiptState.SENT: ("đã gửi", "sent"),
-    ReceiptState.FAILED: ("không gửi được", "failed"),
-    ReceiptState.SUPPRESSED: ("không gửi, tránh thư chạy vòng", "not sent, to avoid a loop"),
-}
-
-
-def spoken(text: Text) -> str:
-    return say(text.vi, text.en)
-
-
-def event_word(kind: EventKind) -> str:
-    return say(*_EVENTS[kind])
-
-
-def status_word(status: EntryStatus) -> str:
-    return spoken(words.ENTRY_STATUSES[status])
-
-
-def dispatch_word(state: DispatchState) -> str:
-    return spoken(words.DISPATCH_STATES[state])
-
-
-def state_word(state: MessageState) -> str:
-    return say(*_STATES[state])
-
-
-def class_word(message_class: MessageClass | None) -> str:
-    return say(*_CLASSES[message_class]) if message_class else ""
 
 
 def show(life: Life, directory: Directory) -> None:
@@ -123,7 +55,7 @@ def show(life: Life, directory: Directory) -> None:
             sent,
         )
     if life.receipts:
-        told = [(spoken(words.KINDS[r.kind]), r.to, say(*_RECEIPTS[r.state])) for r in life.receipts]
+        told = [(spoken(words.KINDS[r.kind]), r.to, receipt_state_word(r.state)) for r in life.receipts]
         print_table(say("Biên nhận", "Receipts"), say("Loại|Gửi cho|Tình trạng", "Kind|To|State").split("|"), told)
     if not life.events:  # a dry run has no past
         return
@@ -172,7 +104,7 @@ def _decision(life: Life) -> None:
     for (action, rules), group in alike.items():
         reasons = "; ".join((reason.en if english() else reason.vi) for reason in group[0].reasons)
         more = say(f" và {len(group) - 1} nơi khác", f" and {len(group) - 1} more") if len(group) > 1 else ""
-        rows.append((group[0].recipient + more, say(*_ACTIONS[action]), ", ".join(rules), reasons))
+        rows.append((group[0].recipient + more, action_word(action), ", ".join(rules), reasons))
     print_table(
         say("Quyết định", "Decision"), say("Người nhận|Việc|Quy tắc|Lý do", "To|Action|Rules|Reasons").split("|"), rows
     )

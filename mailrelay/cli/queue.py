@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mailrelay.cli import life
 from mailrelay.cli.office import act, load, read
 from mailrelay.cli.output import fail, harmless, moment, print_json, print_line, print_table, say
+from mailrelay.cli.words import dispatch_word, spoken
 from mailrelay.config.office import Office
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import Dispatch, DispatchState
@@ -55,7 +55,7 @@ def queue_list(
                 str(row["id"]),
                 row["mail_id"],
                 row["recipient"],
-                life.dispatch_word(DispatchState(row["state"])),
+                dispatch_word(DispatchState(row["state"])),
                 str(row["attempts"]),
                 "" if row["next_attempt_at"] is None else moment(dispatch.next_attempt_at),
                 row["detail"],
@@ -65,7 +65,7 @@ def queue_list(
     )
     by_word: Counter[str] = Counter()
     for state, number in counts.items():
-        by_word[life.dispatch_word(state)] += number
+        by_word[dispatch_word(state)] += number
     print_line("   ".join(f"{word}: {number}" for word, number in by_word.items() if number), "dim")
     return 0
 
@@ -82,8 +82,7 @@ def queue_show(config: Path | None, dispatch_id: int, *, as_json: bool) -> int:
         return 0
     _told(dispatch)
     rows = [
-        (moment(at), life.dispatch_word(DispatchState(o.result.value)), o.status, o.remote, o.text)
-        for at, o in attempts
+        (moment(at), dispatch_word(DispatchState(o.result.value)), o.status, o.remote, o.text) for at, o in attempts
     ]
     print_table(
         say("Các lần thử", "Tries"), say("Lúc|Kết quả|Mã|Máy|Trả lời", "At|Result|Status|Host|Reply").split("|"), rows
@@ -103,10 +102,10 @@ def _told(dispatch: Dispatch) -> None:
         dispatch.mail_id,
         dispatch.recipient.address,
         dispatch.destination,
-        life.dispatch_word(dispatch.state),
+        dispatch_word(dispatch.state),
         str(dispatch.attempts),
         moment(dispatch.next_attempt_at) if waits else "",
-        life.spoken(words.URGENCIES[dispatch.urgency]),
+        spoken(words.URGENCIES[dispatch.urgency]),
         dispatch.detail,
     )
     for name, value in zip(names, values, strict=True):
@@ -226,7 +225,7 @@ def _decide(config: Path | None, verb: str, request: dict[str, str | None], *, a
         print_json(result)
         return 0
     for row in result["dispatches"]:
-        print_line(f"{row['recipient']}: {life.dispatch_word(DispatchState(row['state']))}")
+        print_line(f"{row['recipient']}: {dispatch_word(DispatchState(row['state']))}")
     return 0
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailrelay.model.calendar import VIETNAM
 from tests.cli.commands import run
 
 _TOO_GREAT = "9" * 30
@@ -28,6 +31,20 @@ def test_the_users_language(demo: Any) -> None:
     assert "Confirmation of sending" in english
     assert "KH 59/KH-UBND of " in english
     assert " ngày " not in english[english.index("History") :]
+
+
+def test_particulars_of_the_log_are_told_in_words(demo: Any) -> None:
+    listed = _told(demo, "log", "list", "--limit", "500")
+    assert "cổng: submission; loại: văn bản vào sổ; việc: chuyển; số nơi nhận: 33" in listed
+    assert "mục: 34; sổ: đến; năm: 2026" in listed.replace(f"năm: {datetime.now(VIETNAM).year}", "năm: 2026")
+    events = json.loads(_told(demo, "log", "list", "--limit", "500", "--json"))["events"]
+    keys = {key for event in events for key in event["detail"]}
+    assert "rulebook" in keys
+    received = next(event["id"] for event in events if event["kind"] == "received")
+    shown = _told(demo, "log", "show", str(received))
+    assert "bộ quy tắc (SHA-256): " in shown
+    for key in keys - {"tls"}:
+        assert f"{key}: " not in listed + shown, f"{key} is a field's name, no word of the reader's"
 
 
 def test_through_a_pipe_every_row_is_one_line_with_its_whole_mail_id(demo: Any) -> None:

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mailrelay.cli import life as words
+from mailrelay.cli import words
 from mailrelay.cli.demo.scenario import Piece, Sent
 from mailrelay.cli.demo.stage import Stage
 from mailrelay.cli.output import console, harmless, print_line, say
