@@ -125,6 +125,40 @@ def run_failpoints(
     return report
 
 
+def run_quiet_cuts(office: Office, *, crashes: int, dice: random.Random) -> Report:
+    """Cut the power at the moment after a letter was noted as delivered into a Maildir, with nothing else going on.
+
+    Under load the sync of some other file soon makes ext4 keep all names; here only the syncs of this one delivery count. As
+    many letters go before it as make SQLite write over its log from the beginning, which changes no file's length.
+    """
+    report = Report()
+    started = time.monotonic()
+    numbers = itertools.count(13, 20)  # letters to a colleague
+    while report.crashes < crashes and not report.faults:
+        office.start(f"deliver.after-settle@{dice.randint(120, 180)}:exit")
+        while office.relay.child.returncode is None:
+            _send_alone(office, next(numbers))
+        office.cut_power()
+        report.crashes += 1
+        report.faults += [f"after crash {report.crashes}: {fault}" for fault in office.after_crash()]
+    _count(office, report)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _send_alone(office: Office, number: int) -> None:
+    """Send one mail and wait until it has arrived, or the service has ended."""
+    sender = office.clients(iter([number]), 1)
+    sender.start()
+
+    def over() -> bool:
+        ended = office.relay.child.returncode is not None
+        return ended or (number in office.truth.acknowledged and office.is_at_rest())
+
+    wait_until(over, f"the arrival of mail {number}", 60)
+    sender.stop()
+
+
 def run_first_start(office: Office, seconds: float) -> Report:
     """Cut the power so many seconds after the very first start began, then start again and take a few mails."""
     report = Report(crashes=1)
