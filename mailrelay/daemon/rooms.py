@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -68,6 +69,7 @@ async def open_parts(office: Snapshot, stack: AsyncExitStack) -> Parts:
         sealer=build_sealer(settings),
         signer=build_signer(settings),
         now=utc_now,
+        node=f"{socket.gethostname()}:{settings.data_dir}",
     )
 
 

@@ -131,7 +131,7 @@ async def _recover(parts: Parts) -> None:
 
     dropped = await asyncio.to_thread(spool.sweep, ask)
     failpoint("start.after-sweep")
-    resumed = await store.write(lambda tx: dispatches.end_leases(tx, parts.now()))
+    resumed = await store.write(lambda tx: dispatches.end_leases(tx, parts.now(), parts.node))
     if dropped or resumed:
         log.info("recovered", swept=len(dropped), resumed=resumed)
 

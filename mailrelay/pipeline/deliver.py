@@ -39,6 +39,10 @@ _POISONED = Reason(
 )
 
 
+class _NotBegun(StoreFault):
+    """The store went away between the claim and the mail: nothing was sent."""
+
+
 class Dispatcher:
     """The delivery loop of one process. Claims are leases in the store: several dispatchers may run beside each other."""
 
@@ -51,6 +55,11 @@ class Dispatcher:
         self._lease = lease
         self._parallel = parallel
         self._sending: set[asyncio.Task[None]] = set()
+        self._in_hand: set[int] = set()  # dispatches of those tasks
+        self._unsettled: set[int] = (
+            set()
+        )  # what a fault of ours let go of after it may have been sent: its lease runs out
+        self._in_doubt = False  # a claim may have been committed that we did not hear of
         self._ending = False
 
     async def run(self) -> None:
@@ -73,6 +82,7 @@ class Dispatcher:
             now = self._parts.now()
             return 0.0 if await self._round(now) else await self._pause(now)
         except StoreFault as fault:
+            self._in_doubt = True
             telemetry.error("delivery-store-fault", fault=str(fault))
             await asyncio.sleep(_LOOK)
             return 0.0
@@ -82,6 +92,10 @@ class Dispatcher:
         while len(self._sending) >= self._parallel:
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
         parts = self._parts
+        if self._in_doubt:
+            held = self._in_hand | self._unsettled
+            await parts.store.write(lambda tx: dispatches.give_back(tx, now, held, parts.node))
+            self._in_doubt = False
         room = self._parallel - len(self._sending)
         claiming = asyncio.ensure_future(parts.store.write(lambda tx: _claim(tx, parts, now, self._lease, room)))
         try:
@@ -95,8 +109,13 @@ class Dispatcher:
             parts.bells.receipts.set()
         consignments: dict[tuple[MailId, str], list[Dispatch]] = {}
         for dispatch in claimed:
-            consignments.setdefault((dispatch.mail_id, dispatch.destination), []).append(dispatch)
+            # The store was away for longer than a lease: what we hold ourselves is renewed by the claim, and goes once.
+            if dispatch.dispatch_id not in self._in_hand:
+                consignments.setdefault((dispatch.mail_id, dispatch.destination), []).append(dispatch)
         for consignment in consignments.values():
+            ids = {dispatch.dispatch_id for dispatch in consignment}
+            self._in_hand |= ids
+            self._unsettled -= ids
             task = asyncio.create_task(self._carry(consignment), name=f"deliver-{consignment[0].mail_id}")
             self._sending.add(task)
             task.add_done_callback(self._done)
@@ -126,11 +145,23 @@ class Dispatcher:
         await asyncio.gather(*unfinished, return_exceptions=True)
 
     async def _carry(self, consignment: Sequence[Dispatch]) -> None:
+        ids = {dispatch.dispatch_id for dispatch in consignment}
+        try:
+            await self._send(consignment)
+        except _NotBegun:
+            self._in_doubt = True
+            raise
+        except Exception:
+            self._unsettled |= ids
+            raise
+        finally:
+            self._in_hand -= ids
+
+    async def _send(self, consignment: Sequence[Dispatch]) -> None:
         parts = self._parts
         mail_id = consignment[0].mail_id
         try:
-            record = await parts.store.read(lambda tx: messages.get(tx, mail_id))
-            assert record is not None  # a dispatch references its message
+            record = await self._record(mail_id)
             outcomes = await self._outcomes(record, consignment)
         except asyncio.CancelledError:
             await self._put_back(consignment)
@@ -146,6 +177,14 @@ class Dispatcher:
         failpoint("deliver.after-settle")
         parts.bells.receipts.set()
         await forget_letter(parts, mail_id, record.message_class)
+
+    async def _record(self, mail_id: MailId) -> MailRecord:
+        try:
+            record = await self._parts.store.read(lambda tx: messages.get(tx, mail_id))
+        except StoreFault as fault:
+            raise _NotBegun(str(fault)) from fault
+        assert record is not None  # a dispatch references its message
+        return record
 
     async def _put_back(self, claimed: Sequence[Dispatch]) -> None:
         if claimed:
@@ -195,14 +234,17 @@ class Dispatcher:
         async def renew() -> None:
             while True:
                 await asyncio.sleep(self._lease.total_seconds() / 3)
-                await store.write(lambda tx: dispatches.renew_leases(tx, ids, now() + self._lease))
+                with suppress(StoreFault):  # it may be back at the next of three times
+                    await store.write(
+                        lambda tx: dispatches.renew_leases(tx, ids, now() + self._lease, self._parts.node)
+                    )
 
         renewing = asyncio.create_task(renew())
         try:
             yield
         finally:
             renewing.cancel()
-            with suppress(asyncio.CancelledError, StoreFault):
+            with suppress(asyncio.CancelledError):
                 await renewing
 
     def _parcel(self, record: MailRecord, consignment: Sequence[Dispatch]) -> Parcel:
@@ -241,7 +283,7 @@ def _claim(
     concurrency = office.settings.delivery.per_destination
     sound: list[Dispatch] = []
     poisoned: list[Dispatch] = []
-    for dispatch in dispatches.claim(tx, now, lease, room, per_destination=concurrency):
+    for dispatch in dispatches.claim(tx, now, lease, room, per_destination=concurrency, holder=parts.node):
         ended = len(dispatches.attempts(tx, dispatch.dispatch_id)) if dispatch.attempts > CRASHES else dispatch.attempts
         # The try that begins now has no row either.
         (poisoned if is_poisoned(dispatch, ended + 1) else sound).append(dispatch)

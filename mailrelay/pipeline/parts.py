@@ -42,4 +42,5 @@ class Parts:
     sealer: Sealer
     signer: Signer | None  # DKIM; None while no key is configured
     now: Callable[[], datetime]
+    node: str = ""  # by this name it takes leases: one name for each data folder that shares a store
     bells: Bells = field(default_factory=Bells)

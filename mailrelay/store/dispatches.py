@@ -68,7 +68,7 @@ WITH RECURSIVE busy AS (
       AND (state IN ('queued','deferred') AND next_attempt_at <= :now OR state = 'sending' AND lease_until <= :now)
     {lock}
 )
-UPDATE dispatch SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until
+UPDATE dispatch SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until, lease_holder = :holder
 WHERE dispatch_id IN (SELECT dispatch_id FROM taken) RETURNING """
 _FIRST_DUE = """SELECT {columns} FROM dispatch w
     WHERE w.destination = room.destination AND w.urgency = room.urgency AND w.state IN ('queued','deferred')
@@ -121,7 +121,10 @@ RETRY = (
     " created_at = CASE WHEN state = 'failed' THEN :now ELSE created_at END"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','deferred','failed')"
 )
-RENEW_LEASE = "UPDATE dispatch SET lease_until = :until WHERE dispatch_id = :dispatch_id AND state = 'sending'"
+RENEW_LEASE = (
+    "UPDATE dispatch SET lease_until = :until"
+    " WHERE dispatch_id = :dispatch_id AND state = 'sending' AND lease_holder = :holder"
+)
 PUT_OFF = (
     "UPDATE dispatch SET next_attempt_at = :until"
     " WHERE destination = :destination AND urgency <= :urgency AND state IN ('queued','deferred')"
@@ -131,7 +134,17 @@ HOLD = (
     "UPDATE dispatch SET state = 'held', lease_until = NULL, detail = :detail"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','sending','deferred')"
 )
-END_LEASES = "UPDATE dispatch SET lease_until = :now WHERE state = 'sending' AND lease_until > :now"
+_LEASED = "state = 'sending' AND lease_until > :now"
+# The embedded store is served by one process at a time, whatever its machine and folder were called before.
+END_LEASES = {
+    Engine.SQLITE: f"UPDATE dispatch SET lease_until = :now WHERE {_LEASED}",
+    Engine.POSTGRESQL: f"UPDATE dispatch SET lease_until = :now WHERE {_LEASED} AND lease_holder = :holder",
+}
+LEASES = f"SELECT dispatch_id FROM dispatch WHERE {_LEASED} AND lease_holder = :holder"
+GIVE_BACK = (
+    "UPDATE dispatch SET lease_until = :now, attempts = attempts - 1"
+    f" WHERE dispatch_id = :dispatch_id AND {_LEASED} AND lease_holder = :holder"
+)
 MAIL = "SELECT mail_id FROM dispatch WHERE dispatch_id = :dispatch_id"
 STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
 NEXT_WAITING = (
@@ -192,9 +205,11 @@ def _insert(tx: Transaction, dispatch: Dispatch) -> int:
 
 
 def claim(
-    tx: Transaction, now: datetime, lease: timedelta, limit: int, *, per_destination: int
+    tx: Transaction, now: datetime, lease: timedelta, limit: int, *, per_destination: int, holder: str = ""
 ) -> tuple[Dispatch, ...]:
     """Take what is due of up to `limit` mails for sending, until `now` + `lease`; urgent first, then by time.
+
+    `holder` names the node that sends them: where several share a store, each has a name of its own.
 
     Due are QUEUED and DEFERRED dispatches whose time has come, and SENDING ones whose lease ran out (their sender is gone,
     the outcome unknown). A mail that goes to a destination takes all its due recipients there along. Never more than
@@ -206,16 +221,17 @@ def claim(
         "lease_until": microseconds(now + lease),
         "limit": limit,
         "per_destination": per_destination,
+        "holder": holder,
     }
     claimed = [_dispatch(row) for row in tx.rows(CLAIM[tx.engine], parameters)]
     claimed.sort(key=lambda d: (-_URGENCIES.index(d.urgency), d.next_attempt_at, d.dispatch_id))
     return tuple(claimed)
 
 
-def renew_leases(tx: Transaction, dispatch_ids: Sequence[int], until: datetime) -> None:
-    """Keep dispatches that are still being sent; what another sender has finished meanwhile is left alone."""
+def renew_leases(tx: Transaction, dispatch_ids: Sequence[int], until: datetime, holder: str = "") -> None:
+    """Keep dispatches that `holder` is still sending; what another one has taken or finished meanwhile is left alone."""
     for dispatch_id in dispatch_ids:
-        tx.execute(RENEW_LEASE, {"dispatch_id": dispatch_id, "until": microseconds(until)})
+        tx.execute(RENEW_LEASE, {"dispatch_id": dispatch_id, "until": microseconds(until), "holder": holder})
 
 
 def put_off(tx: Transaction, destination: str, until: datetime, urgency: Urgency = Urgency.TIMED_FLASH) -> int:
@@ -232,12 +248,24 @@ def hold(tx: Transaction, dispatch_id: int, detail: str) -> None:
     _move(tx, HOLD, {"dispatch_id": dispatch_id, "detail": plain(detail)})
 
 
-def end_leases(tx: Transaction, now: datetime) -> int:
-    """Let every lease run out now; return how many there were.
+def end_leases(tx: Transaction, now: datetime, holder: str = "") -> int:
+    """Let every lease of this holder run out now; return how many there were.
 
-    For the start of a process that holds the data lock: whoever took those leases is dead.
+    For the start of a process that holds the data lock: whoever took those leases under that name is dead.
     """
-    return tx.execute(END_LEASES, {"now": microseconds(now)})
+    parameters = {"now": microseconds(now), "holder": holder}
+    return tx.execute(END_LEASES[tx.engine], parameters)
+
+
+def give_back(tx: Transaction, now: datetime, in_hand: Collection[int], holder: str = "") -> int:
+    """Let what `holder` has leased and does not have `in_hand` be due now, and its try not count; return how many.
+
+    For a holder whose claim was committed without its hearing of it: nobody has begun to send these.
+    """
+    tx.hold_key("claim")  # such a claim may still be on its way to the disk
+    parameters = {"now": microseconds(now), "holder": holder}
+    lost = [dispatch_id for (dispatch_id,) in tx.rows(LEASES, parameters) if dispatch_id not in in_hand]
+    return sum(tx.execute(GIVE_BACK, parameters | {"dispatch_id": dispatch_id}) for dispatch_id in lost)
 
 
 def settle(

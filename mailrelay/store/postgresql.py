@@ -23,7 +23,7 @@ import psycopg
 from psycopg import errors
 from psycopg.types.numeric import Int8Dumper
 
-from mailrelay.model.faults import StoreFault, StoreFull, StoreUnhealthy
+from mailrelay.model.faults import StoreFault, StoreFull, StoreNotNow, StoreUnhealthy
 from mailrelay.store import durable
 from mailrelay.store.transaction import Engine, Parameters, Row, Transaction, as_answer
 from mailrelay.telemetry import count, log
@@ -33,6 +33,13 @@ READERS = 3
 TRIES = 5  # of one closure, before its caller is told
 _OLDEST = 150_000
 _SESSION = "-c lock_timeout=5000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000"
+# A server that vanished without a word (power, network) is given up like one that said so: libpq would wait a quarter of an hour.
+_NETWORK: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 _WANTED = {
     "synchronous_commit": ("on", "remote_apply"),
     "fsync": ("on",),
@@ -50,15 +57,15 @@ Connection = psycopg.Connection[Row]
 
 
 def connect(url: str) -> Connection:
-    """Open one connection and check the settings that the store depends on. Raises StoreFault."""
+    """Open one connection and check the settings that the store depends on. Raises StoreFault, StoreNotNow when it is away."""
     try:
-        connection: Connection = psycopg.connect(url, autocommit=True, options=_SESSION, connect_timeout=5)
+        connection: Connection = psycopg.connect(url, autocommit=True, options=_SESSION, connect_timeout=5, **_NETWORK)
         connection.prepare_threshold = 2
         # One type for every number: else each width of number makes a prepared statement of its own.
         connection.adapters.register_dumper(int, Int8Dumper)
         verify(connection)
     except psycopg.Error as error:
-        raise StoreFault(f"Không kết nối được PostgreSQL: {error}. (The database cannot be reached.)") from error
+        raise StoreNotNow(f"Không kết nối được PostgreSQL: {error}. (The database cannot be reached.)") from error
     return connection
 
 
@@ -177,10 +184,15 @@ class PostgresqlBackend:
             raise StoreFault(f"cannot be made durable: {error.strerror or error}") from error
 
     def _attempt(self, closure: Callable[[Transaction], Any], begin: str) -> Any:
-        """Run a closure once. Raises what it raised, StoreFault for the engine's errors, or one of _AGAIN."""
+        """Run a closure once. Raises what it raised, StoreFault for the engine's errors, or one of _AGAIN.
+
+        A server that goes away before it was told to commit has surely kept nothing (StoreNotNow); after that nobody knows.
+        """
         connection = self._begun(begin)
+        told = False
         try:
             result = closure(PostgresqlTransaction(connection, writing=begin is _WRITING))
+            told = True
             # A transaction that an error spoilt answers COMMIT with ROLLBACK, without an error.
             if connection.execute("COMMIT").statusmessage != "COMMIT":
                 raise StoreFault("the engine rolled the transaction back")
@@ -192,6 +204,8 @@ class PostgresqlBackend:
             raise StoreFull(f"the store cannot write now: {error}") from error
         except BaseException as error:
             self._undo(connection)
+            if isinstance(error, psycopg.OperationalError) and not told:
+                raise StoreNotNow(f"the store went away: {error}") from error
             raise as_answer(error, psycopg.Error) from error
         return result
 
@@ -203,7 +217,11 @@ class PostgresqlBackend:
         except psycopg.OperationalError:
             connection.close()
             connection = self._connection()
-            connection.execute(begin)
+            try:
+                connection.execute(begin)
+            except psycopg.Error as error:
+                connection.close()
+                raise StoreNotNow(f"the store went away: {error}") from error
         return connection
 
     def _undo(self, connection: Connection) -> None:

@@ -204,7 +204,7 @@ class LogRow(Table, table=True):
 
 
 class DispatchRow(Table, table=True):
-    """One mail on its way to one recipient. `urgency` is the edXML priority, 0 to 4."""
+    """One mail on its way to one recipient. `urgency` is the edXML priority, 0 to 4; `lease_holder` the node that took it last."""
 
     __tablename__ = "dispatch"
     __table_args__ = (
@@ -229,6 +229,7 @@ class DispatchRow(Table, table=True):
     urgency: int = _big()
     next_attempt_at: int = _big()
     lease_until: int | None = _big(null=True)
+    lease_holder: str | None = _text(null=True)
     attempts: int = _big()
     detail: str = _text()
     created_at: int | None = _big(null=True)

@@ -80,8 +80,12 @@ def mail_of(tx: Transaction, dispatch_id: int) -> MailId:
     return found.mail_id
 
 
-async def claim(store: Store, seconds: float = 0, limit: int = 100, each: int = 100) -> tuple[Dispatch, ...]:
-    return await store.write(lambda tx: dispatches.claim(tx, at(seconds), LEASE, limit, per_destination=each))
+async def claim(
+    store: Store, seconds: float = 0, limit: int = 100, each: int = 100, holder: str = ""
+) -> tuple[Dispatch, ...]:
+    return await store.write(
+        lambda tx: dispatches.claim(tx, at(seconds), LEASE, limit, per_destination=each, holder=holder)
+    )
 
 
 async def settle(store: Store, dispatch_id: int, state: DispatchState, **changes: object) -> bool:

@@ -12,7 +12,7 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from mailrelay.model.faults import StoreFault, StoreFull
+from mailrelay.model.faults import StoreFault, StoreFull, StoreNotNow
 from mailrelay.store import Store, Transaction, dispatches, entries, log, messages, open_store, polls, receipts
 from mailrelay.store.engine import open_reader
 from mailrelay.store.postgresql import translate
@@ -59,9 +59,9 @@ async def test_a_database_in_another_encoding_is_refused(postgresql: Postgresql)
 
 
 async def test_a_server_that_is_not_there_is_a_fault(postgresql: Postgresql) -> None:
-    with pytest.raises(StoreFault):
+    with pytest.raises(StoreNotNow):
         await open_store(postgresql.url("nowhere"))
-    with pytest.raises(StoreFault):
+    with pytest.raises(StoreNotNow):
         await open_store("postgresql://127.0.0.1:1/x")
 
 
@@ -150,6 +150,42 @@ async def test_a_full_disk_of_the_server_is_told_as_such_and_passes(postgresql_u
         await store.write(fill)
     assert store.healthy
     assert await store.read(lambda tx: log.search(tx)) == ()
+    await store.close()
+
+
+async def test_a_server_that_went_away_before_the_commit_kept_nothing(postgresql_url: str) -> None:
+    store = await open_store(postgresql_url)
+
+    def die(tx: Transaction) -> None:
+        log.append(tx, event())
+        tx.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(StoreNotNow):
+        await store.write(die)
+    assert await store.read(lambda tx: log.search(tx)) == ()
+    await store.close()
+
+
+async def test_what_became_of_a_commit_without_an_answer_is_not_known(postgresql_url: str) -> None:
+    """Then a mail's bytes must not go: its row may be there."""
+    store = await open_store(postgresql_url)
+
+    def die_in_the_commit(tx: Transaction) -> None:
+        tx.execute("CREATE TABLE pg_temp.late (n int)")
+        tx.execute(
+            "CREATE FUNCTION pg_temp.die() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'"
+        )
+        tx.execute(
+            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON pg_temp.late DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION pg_temp.die()"
+        )
+        tx.execute("INSERT INTO pg_temp.late VALUES (1)")
+
+    with pytest.raises(StoreFault) as caught:
+        await store.write(die_in_the_commit)
+    assert not isinstance(caught.value, StoreNotNow)
+    assert store.healthy
     await store.close()
 
 

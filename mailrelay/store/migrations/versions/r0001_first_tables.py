@@ -138,6 +138,7 @@ def upgrade() -> None:
         sa.Column("urgency", _BIG, nullable=False),
         sa.Column("next_attempt_at", _BIG, nullable=False),
         sa.Column("lease_until", _BIG, nullable=True),
+        sa.Column("lease_holder", sa.Text(), nullable=True),
         sa.Column("attempts", _BIG, nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("created_at", _BIG, nullable=True),
