@@ -24,7 +24,7 @@ from tests.crash.disk import GIB, Disk, NoDisk
 from tests.crash.mutants.sitecustomize import MUTANTS
 from tests.crash.office import Office
 
-MAILS_BETWEEN = (20, 90)  # answers between two crashes
+MAILS_BETWEEN = (20, 160)  # answers between two crashes
 ROUND = 24  # crashes until an office is judged as a whole and a new one is built
 FIRST_STARTS = 12
 MOST_CUTS = 20  # in which a mutant must be noticed
