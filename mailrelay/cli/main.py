@@ -58,11 +58,15 @@ def demo(
         Path | None,
         typer.Option("--dir", help="Nơi dựng cơ quan mẫu; mặc định: thư mục tạm. (Where the office is built)"),
     ] = None,
+    store: Annotated[
+        str,
+        typer.Option("--store", help="Kho postgresql://… ; mặc định: SQLite trong thư mục đó. (Store, default SQLite)"),
+    ] = "",
 ) -> None:
     """Dựng cả một cơ quan mẫu trên máy này và gửi văn bản thật qua nó. (A whole office on loopback.)"""
     from mailrelay.cli.demo.run import demonstrate
 
-    raise SystemExit(demonstrate(folder, once=once, as_json=as_json))
+    raise SystemExit(demonstrate(folder, once=once, as_json=as_json, store=store))
 
 
 @app.command()

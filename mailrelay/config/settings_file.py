@@ -8,6 +8,7 @@ from dataclasses import Field, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from mailrelay.config import forms
 from mailrelay.config.inline import refuse_inline_secrets
@@ -212,13 +213,22 @@ def _network(node: Node) -> Any:
         ) from None
 
 
+def bears_password(url: str) -> bool:
+    """Whether the address of a store gives a password away (RFC 3986 section 3.2.1; libpq takes it in the query as well)."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme != "sqlite" and (parts.password is not None or "password" in parse_qs(parts.query))
+    except ValueError:
+        return True
+
+
 def _store_url(node: Node) -> str:
     written = forms.text(node)
     if not written.startswith(("sqlite:///", "postgresql://")):
         raise forms.Unreadable(
             "kho phải là sqlite:///… hoặc postgresql://…", "the store must be sqlite:///… or postgresql://…"
         )
-    if written.startswith("postgresql:") and ":" in written.partition("//")[2].partition("@")[0] and "@" in written:
+    if bears_password(written):
         raise forms.Unreadable(
             "không ghi mật khẩu vào tệp này; hãy dùng ~/.pgpass", "no password in this file; use ~/.pgpass"
         )

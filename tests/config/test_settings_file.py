@@ -12,6 +12,7 @@ import pytest
 
 from mailrelay.config import load_settings, sample_settings, settings_table
 from mailrelay.config.settings import SECTIONS, HostPort, Peer, Route, Settings
+from mailrelay.config.settings_file import bears_password
 from mailrelay.model.agency import SecretRef, Target, TargetKind
 from mailrelay.model.faults import ConfigFault
 
@@ -205,3 +206,20 @@ def test_the_sample_file_takes_values_and_refuses_unknown_names(tmp_path: Path) 
     assert settings.receipts.name == 'Biên nhận "tỉnh" \\ 1'
     with pytest.raises(KeyError, match=r"listen\.mxx"):
         sample_settings({"listen.mxx": []})
+
+
+@pytest.mark.parametrize(
+    ("url", "given"),
+    [
+        ("postgresql://mailrelay@db.example/mail", False),
+        ("postgresql:///mail?host=/run/postgresql&user=mailrelay", False),
+        ("sqlite:////var/lib/mail:relay@x/mailrelay.db", False),
+        ("", False),
+        ("postgresql://mailrelay:pw@db.example/mail", True),
+        ("postgresql://mailrelay:p%40w@db.example/mail", True),
+        ("postgresql://db.example/mail?user=x&password=pw", True),
+        ("postgresql://x:pw@[::1/mail", True),
+    ],
+)
+def test_a_password_in_the_stores_address_is_seen(url: str, given: bool) -> None:
+    assert bears_password(url) is given

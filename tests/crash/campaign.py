@@ -11,8 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailrelay.failpoint import EXIT_STATUS
-from tests.crash.clients import Clients
+from tests.crash.clients import Clients, Lines
+from tests.crash.mails import compose
 from tests.crash.office import Office
+from tests.servers.postgresql import Postgresql
 from tests.servers.process import wait_until
 
 Crash = Callable[[], None]
@@ -123,6 +125,72 @@ def run_failpoints(
     _count(office, report)
     report.seconds = time.monotonic() - started
     return report
+
+
+def run_database(
+    office: Office,
+    server: Postgresql,
+    *,
+    crashes: int,
+    mails: tuple[int, int],
+    dice: random.Random,
+    with_service: bool = False,
+    clients: int = 4,
+) -> Report:
+    """Kill PostgreSQL under the service: in turns every process of it, which is then started again, and one that serves us.
+
+    The service itself goes on, and no mail may arrive twice; or it is killed at the same moment (`with_service`). While the
+    database is away, doors must answer 451.
+    """
+    report = Report()
+    started = time.monotonic()
+    stop = threading.Event()
+    office.start()
+    office.place_steadily(stop)
+    senders = office.clients(itertools.count(1), clients)
+    senders.start()
+    try:
+        gaps = []
+        for number in range(1, crashes + 1):
+            before = office.truth.answered
+            _wait_for_answers(office, senders, before + dice.randint(*mails))
+            time.sleep(dice.uniform(0.0, 0.3))
+            if with_service:
+                office.kill()
+            if with_service or number % 2:
+                server.kill()
+                report.faults += [] if with_service else _answers_meanwhile(office, -number)
+                server.start()
+            else:
+                server.kill_backend()
+            gaps.append(office.truth.answered - before)
+            if with_service:
+                office.start()
+        report.fewest = min(gaps, default=0)
+        report.crashes = len(gaps)
+        stop.set()
+        senders.finish()
+        wait_until(office.is_at_rest, "the office to come to rest by itself", 120)
+        # The bytes of a mail whose commit was never answered are kept until the next start, for its row may be there.
+        office.relay.stop()
+        office.start()
+        report.faults += office.finish()
+    finally:
+        stop.set()
+        senders.stop()
+    _count(office, report)
+    if not with_service and report.doubled:
+        report.faults.append(f"{report.doubled} second copies at the next hop, though the service never stopped")
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _answers_meanwhile(office: Office, number: int) -> list[str]:
+    """What a client hears that comes while the database is away."""
+    lines = Lines(office.relay)
+    code, text = lines.send(compose(4 * number))  # a paper like any other; nobody sends its number again
+    lines.close()
+    return [] if code == 451 and text.startswith("4.3.0") else [f"without a database the door said {code} {text}"]
 
 
 def run_quiet_cuts(office: Office, *, crashes: int, dice: random.Random) -> Report:

@@ -1,4 +1,4 @@
-"""What the service left behind, read without its code: plain SQL on a copy of the store, files, and what others received."""
+"""What the service left behind, read without its code: plain SQL on the store, files, and what others received."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 _MAILDIR_NAME = re.compile(r"\.M([0-9A-Z]{26})R")
 _ID_FIELD = re.compile(rb"^X-Mailrelay-Id: ([0-9A-Z]{26})\r?$", re.MULTILINE)
 _BLOCK = 1 << 20
+_SQLITE = "sqlite:///"
 Row = tuple[Any, ...]
+Ask = Callable[[str], list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,9 @@ class Copy:
 
 @dataclass(slots=True)
 class Rows:
-    """The tables, as the check needs them; `faults` is what SQLite itself finds wrong."""
+    """The tables, as the check needs them."""
 
-    faults: list[str]
+    faults: list[str]  # by the engine's own check of itself
     messages: dict[str, Row]  # mail id -> state, class, door, digest, size
     dispatches: list[Row]  # id, mail id, recipient, state, attempts, tries that were recorded
     entries: list[Row]  # agency, book, year, seq
@@ -52,13 +56,11 @@ class Evidence:
     half_written: list[Path] = field(default_factory=list)  # left in the tmp/ of a Maildir
 
 
-def read_rows(store: Path) -> Rows:
-    """Read a store, of a running service or of a dead one, without touching its files."""
-    with _copied(store) as copy, closing(sqlite3.connect(copy)) as connection:
-        found = connection.execute
-        faults = [str(row[0]) for row in found("PRAGMA integrity_check") if row[0] != "ok"]
-        faults += [f"foreign key of {row[0]} {row[1]}" for row in found("PRAGMA foreign_key_check")]
-        if not found("SELECT 1 FROM sqlite_master WHERE name = 'poll_outcome'").fetchone():
+def read_rows(store: str) -> Rows:
+    """Read the store at an address, of a running service or of a dead one, without touching its files."""
+    with _snapshot(store) as (faults, found):
+        tables = "sqlite_master" if store.startswith(_SQLITE) else "(SELECT tablename AS name FROM pg_tables) t"
+        if not found(f"SELECT 1 FROM {tables} WHERE name = 'poll_outcome'"):
             return Rows(faults, {}, [], [], {}, [], Counter(), [])
         messages = found("SELECT mail_id, state, message_class, door, digest, size FROM message")
         tries = dict(found("SELECT dispatch_id, count(*) FROM attempt GROUP BY dispatch_id"))
@@ -79,21 +81,26 @@ def read_rows(store: Path) -> Rows:
         )
 
 
-def count_open(store: Path) -> int:
-    """How much a running service still has to do: open dispatches, receipts that are due, mails that wait for judgement."""
-    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10)) as connection:
-        found = connection.execute(
-            "SELECT (SELECT count(*) FROM dispatch WHERE state IN ('queued', 'sending', 'deferred'))"
-            " + (SELECT count(*) FROM receipt WHERE state IN ('due', 'queued'))"
-            " + (SELECT count(*) FROM message WHERE state = 'pending')"
-        )
-        return int(found.fetchone()[0])
+@contextmanager
+def _snapshot(store: str) -> Iterator[tuple[list[str], Ask]]:
+    """What the engine finds wrong in itself, and a way to ask the store as it is at this moment."""
+    if store.startswith(_SQLITE):
+        with _copied(Path(store.removeprefix(_SQLITE))) as copy, closing(sqlite3.connect(copy)) as connection:
+            faults = [str(row[0]) for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            faults += [f"foreign key of {row[0]} {row[1]}" for row in connection.execute("PRAGMA foreign_key_check")]
+            yield faults, lambda sql: connection.execute(sql).fetchall()
+    else:
+        with psycopg.connect(store) as server:
+            server.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            yield [], lambda sql: server.execute(sql.encode()).fetchall()
 
 
-def count_polled(store: Path) -> int:
-    """How many mails of the polled box have come to an end."""
-    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10)) as connection:
-        return int(connection.execute("SELECT count(*) FROM poll_outcome WHERE uid > 0").fetchone()[0])
+OPEN = (
+    "SELECT (SELECT count(*) FROM dispatch WHERE state IN ('queued', 'sending', 'deferred'))"
+    " + (SELECT count(*) FROM receipt WHERE state IN ('due', 'queued'))"
+    " + (SELECT count(*) FROM message WHERE state = 'pending')"
+)  # what a running service still has to do: open dispatches, receipts that are due, mails that wait for judgement
+POLLED = "SELECT count(*) FROM poll_outcome WHERE uid > 0"  # mails of the polled box that have come to an end
 
 
 @contextmanager

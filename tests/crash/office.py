@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -15,10 +14,10 @@ from tests.crash.check import Check
 from tests.crash.clients import Clients
 from tests.crash.disk import Disk
 from tests.crash.evidence import (
+    OPEN,
+    POLLED,
     Copy,
     Evidence,
-    count_open,
-    count_polled,
     read_arrivals,
     read_blobs,
     read_maildirs,
@@ -33,7 +32,7 @@ from tests.servers.province import add_account, deliver_to
 from tests.servers.relay import Relay
 
 MUTANTS = Path(__file__).parent / "mutants"
-POLLED = "yenthuy"
+POLLED_BOX = "yenthuy"
 _POLLED_FROM = 1_000_000  # numbers of the mails that are put into the polled box
 
 # Tries come quickly, so that a crash test ends; nothing else differs from what an office is given.
@@ -48,7 +47,8 @@ _SETTINGS = {
 class Office:
     """`with Office(folder) as office:` builds it; `start` starts the service, `finish` brings it to rest and judges it.
 
-    With a `disk` the whole data folder lies on it. `mutant` names a promise that the service is made to break.
+    With a `disk` the whole data folder lies on it. `store` is the address of an empty PostgreSQL, "" for SQLite in the data
+    folder. `mutant` names a promise that the service is made to break.
     """
 
     def __init__(
@@ -60,8 +60,10 @@ class Office:
         reserve: str = "16 MiB",
         polled: bool = False,
         mutant: str = "",
+        store: str = "",
     ) -> None:
         self.folder = folder
+        self._store = store
         self.truth = Truth()
         self.next_hop = NextHop()
         self.disk: Disk | None = None
@@ -77,13 +79,13 @@ class Office:
     def __enter__(self) -> Office:
         with ExitStack() as exits:
             names = exits.enter_context(DnsServer({}))
-            self.relay = Relay(self.folder, name_server=names.port)
+            self.relay = Relay(self.folder, name_server=names.port, store=self._store)
             exits.callback(self.next_hop.close)
             self.next_hop.start()
             limits = {"disk_reserve": f'"{self._reserve}"'}
             routes = f'{{"bo.example" = "smtp://{LOOPBACK}:{self.next_hop.port}"}}'
             delivery = {**_SETTINGS["delivery"], "routes": routes}
-            _set(self.folder / "mailrelay.toml", {**_SETTINGS, "delivery": delivery, "limits": limits})
+            self.relay.configure({**_SETTINGS, "delivery": delivery, "limits": limits})
             if self._wants_disk:
                 place = self.folder / "data"
                 self.disk = exits.enter_context(Disk(place, self._disk_size) if self._disk_size else Disk(place))
@@ -149,7 +151,7 @@ class Office:
         return found
 
     def evidence(self) -> Evidence:
-        rows = read_rows(self.data / "mailrelay.db")
+        rows = read_rows(self.relay.store)
         sizes = {mail_id: row[4] for mail_id, row in rows.messages.items()}
         root = self.data / "maildir"
         return Evidence(
@@ -161,29 +163,29 @@ class Office:
         )
 
     def _held_for_crashes(self) -> set[str]:
-        rows = read_rows(self.data / "mailrelay.db")
+        rows = read_rows(self.relay.store)
         return {row[1] for row in rows.dispatches if row[3] == "held" and row[4] - row[5] >= CRASHES}
 
     def is_at_rest(self) -> bool:
         """Whether the running service has nothing left to do."""
-        store = self.data / "mailrelay.db"
-        return count_polled(store) >= len(self.truth.placed) and count_open(store) == 0
+        ((polled,),) = self.relay.rows(POLLED)
+        return polled >= len(self.truth.placed) and self.relay.rows(OPEN) == [(0,)]
 
     # ── the polled box ──
 
     def _add_polled_box(self) -> None:
-        self._dovecot.maildir(POLLED)
-        address = f"{POLLED}@{DOMAIN}"
+        self._dovecot.maildir(POLLED_BOX)
+        address = f"{POLLED_BOX}@{DOMAIN}"
         deliver_to(self.folder, address, "in-place")
         account: dict[str, str | int] = {"name": "den", "host": LOOPBACK, "port": self._dovecot.port, "tls": "none"}
-        account |= {"user": POLLED, "purpose": "incoming", "owner": address}
+        account |= {"user": POLLED_BOX, "purpose": "incoming", "owner": address}
         add_account(self.folder, self._dovecot.password, **account)
 
     def place(self, number: int) -> None:
         """Put a mail into the polled box, as that box's own server would."""
         mail = compose(_POLLED_FROM + 4 * number)  # papers only
         self.truth.placed[mail.digest] = mail.number
-        self._dovecot.place(POLLED, mail.raw)
+        self._dovecot.place(POLLED_BOX, mail.raw)
 
     def place_steadily(self, stop: threading.Event, pause: float = 0.4) -> threading.Thread:
         """Go on putting mails into the polled box, in a thread, until `stop` is set."""
@@ -200,23 +202,9 @@ class Office:
 
     def _unmarked(self) -> list[str]:
         def marks() -> dict[int, frozenset[str]]:
-            return self._dovecot.flags(POLLED)
+            return self._dovecot.flags(POLLED_BOX)
 
         wait_until(lambda: all("$Registered" in flags for flags in marks().values()), "marks in the polled box", 30)
         return [
             f"mail {uid} of the polled box was marked as read" for uid, flags in marks().items() if "\\Seen" in flags
         ]
-
-
-def _set(file: Path, sections: Mapping[str, Mapping[str, str]]) -> None:
-    """Write values into a settings file that names every setting, in force or as a comment."""
-    text = file.read_text(encoding="utf-8")
-    for section, values in sections.items():
-        head, mark, body = text.partition(f"\n[{section}]\n")
-        assert mark, f"no section {section}"
-        for key, value in values.items():
-            line = f"{key} = {value}".replace("\\", r"\\")
-            body, changed = re.subn(rf"^(?:# )?{key} = .*$", line, body, count=1, flags=re.M)
-            assert changed, f"no setting {section}.{key}"
-        text = head + mark + body
-    file.write_text(text, encoding="utf-8")

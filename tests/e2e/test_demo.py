@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ import pytest
 from tests.e2e.papers import TRACE, parsed
 from tests.servers.maildir import letters
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.engines]
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def office(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[], str]) -> tuple[Path, dict[str, Any]]:
     """The folder that the demo leaves, and what it printed."""
     folder = tmp_path_factory.mktemp("demo") / "office"
     command = [sys.executable, "-m", "mailrelay.cli.main", "demo", "--once", "--json", "--dir", str(folder)]
+    if url := new_store():
+        command += ["--store", url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)

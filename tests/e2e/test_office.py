@@ -6,7 +6,7 @@ import json
 import re
 import smtplib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tests.servers.process import LOOPBACK, program, wait_until
 from tests.servers.province import add_account, deliver_to
 from tests.servers.relay import Relay
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.engines]
 
 SENDER, RECEIVER, MINISTRY = "vpubnd@hoabinh.gov.vn", "sotc@hoabinh.gov.vn", "vanthu@bo.example"
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
@@ -34,8 +34,8 @@ def dovecot() -> Iterator[Dovecot]:
 
 
 @pytest.fixture
-def relay(tmp_path: Path) -> Iterator[Relay]:
-    office = Relay(tmp_path / "office")
+def relay(tmp_path: Path, new_store: Callable[[], str]) -> Iterator[Relay]:
+    office = Relay(tmp_path / "office", store=new_store())
     yield office
     office.close()
     if office.log.exists():

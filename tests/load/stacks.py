@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailrelay.cli.demo import outside
-from tests.crash.evidence import count_open
+from tests.crash.evidence import OPEN
 from tests.load.mails import DOMAIN
 from tests.load.traffic import Entrance
 from tests.servers.dns import DnsServer
@@ -98,7 +98,6 @@ class Ours(Stack):
         self._relay.start()
         self.port = self._relay.address("mx")[1]
         self.pids = (self._relay.child.pid,)
-        self._store = folder / "data" / "mailrelay.db"
 
     def entrance(self, *, login: bool = False) -> Entrance:
         if not login:
@@ -106,7 +105,7 @@ class Ours(Stack):
         return Entrance(self._relay.address("submissions")[1], f"sotc@{DOMAIN}", self._relay.stage.password)
 
     async def rest(self) -> None:
-        while await asyncio.to_thread(count_open, self._store):
+        while await asyncio.to_thread(self._relay.rows, OPEN) != [(0,)]:
             await asyncio.sleep(0.1)
 
 

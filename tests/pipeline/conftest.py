@@ -30,9 +30,9 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house(tmp_path: Path, new_store: Callable[[], str]) -> AsyncIterator[House]:
     transport, port = await outside.start_name_server({})
-    stage.build(tmp_path, port)
+    stage.build(tmp_path, port, new_store())
     opened = House(load_office(tmp_path))
     async with AsyncExitStack() as stack:
         parts = await rooms.open_parts(opened.office, stack)

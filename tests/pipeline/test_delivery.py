@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from mailrelay.model.acceptance import Acceptance
@@ -17,8 +20,10 @@ from mailrelay.pipeline.deliver import Dispatcher
 from mailrelay.pipeline.hold import Desk
 from mailrelay.reports.trace import Life
 from mailrelay.store import dispatches
-from tests.pipeline.house import PLANNING, House, paper, text_of
+from tests.pipeline.house import PLANNING, House, blocks_of, paper, text_of
 from tests.servers.next_hop import DROP, HANG
+
+pytestmark = pytest.mark.engines
 
 DELIVERED, RELAYED, DEFERRED, FAILED = (
     DispatchState.DELIVERED,
@@ -76,6 +81,32 @@ async def test_twenty_recipients_and_every_kind_of_answer(serve, house: House) -
         [one["address"] for one in r.facts["recipients"]] for r in life.receipts if r.kind is ReceiptKind.FAILED
     ]
     assert failures == [[f"nobody{n}@bo.example" for n in range(3)], ["long@bo.example"]]
+
+
+async def test_twenty_recipients_and_a_reply_lost_after_the_dot(serve, house: House) -> None:
+    """Who was taken before may have it twice, never more; who was refused is told of once; nobody is left."""
+    names = [*(f"good-{n}" for n in range(12)), *(f"busy{n}" for n in range(4)), *(f"nobody{n}" for n in range(4))]
+    said = {f"busy{n}": "450" for n in range(4)} | {f"nobody{n}": "550" for n in range(4)}
+    dots = iter([DROP])
+    peer = await serve(rcpt=Answers(**said), final=lambda command: next(dots, "250 2.0.0 taken"))
+    house.route("bo.example", peer.target())
+    acceptance = await house.hand_in(paper(1), *(f"{name}@bo.example" for name in names))
+    wanted = {name: FAILED if name.startswith("nobody") else RELAYED for name in names}
+    for _ in range(20):
+        life = await house.state(acceptance, RELAYED, FAILED, DEFERRED)
+        if states(life) == wanted:
+            break
+        house.later(timedelta(hours=1))
+        await asyncio.sleep(0.05)
+    assert states(life) == wanted
+    copies = Counter(name for taken in peer.taken for name in taken.recipients)
+    assert {line.partition("<")[2].partition("@")[0]: count for line, count in copies.items()} == {
+        name: 2 if name.startswith("good") else 1 for name, state in wanted.items() if state is RELAYED
+    }
+    (failure,) = [r for r in life.receipts if r.kind is ReceiptKind.FAILED]
+    assert [one["address"] for one in failure.facts["recipients"]] == [f"nobody{n}@bo.example" for n in range(4)]
+    (report,) = house.notices("sotc", "failed")
+    assert [block["Action"] for block in blocks_of(report)[1:]] == ["failed"] * 4
 
 
 async def test_a_mail_is_one_transaction_for_all_its_recipients_at_a_next_hop(serve, house: House) -> None:
@@ -204,6 +235,75 @@ async def stopped(house: House, asked: asyncio.Event, drain: float) -> None:
     loop.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loop
+
+
+async def test_a_clock_that_jumps_past_the_lease_sends_nothing_twice(serve, house: House) -> None:
+    """So does a store that was away for as long: the sender knows what it holds itself."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def thinks(command: str) -> str:
+        asked.set()
+        await answer.wait()
+        return "250 2.0.0 taken"
+
+    peer = await serve(final=thinks)
+    house.route("bo.example", peer.target())
+    acceptance = await house.hand_in(paper(1), "a@bo.example")
+    async with asyncio.timeout(20):
+        await asked.wait()
+        house.later(timedelta(hours=1))
+        while (await house.life(acceptance)).dispatches[0].attempts < 2:  # claimed anew
+            await asyncio.sleep(0.02)
+    answer.set()
+    (dispatch,) = (await house.settled(acceptance)).dispatches
+    assert (dispatch.state, await tries(house, dispatch)) == (RELAYED, ["2.0.0"])
+    assert len(peer.taken) == 1
+
+
+async def test_a_clock_that_is_put_back_holds_nothing_up_for_good(serve, house: House) -> None:
+    """Moments of the queue are of the wall clock: put back by an hour, what is new goes at once, what waited waits that hour."""
+    said = iter(["450 4.2.1 busy"])
+    peer = await serve(rcpt=lambda command: next(said, "250 2.1.5 ok"))
+    house.route("bo.example", peer.target())
+    late = await house.hand_in(paper(1), "a@bo.example")
+    await house.state(late, DEFERRED)
+    house.later(-timedelta(hours=1))
+    await house.state(await house.hand_in(paper(2), "b@bo.example"), RELAYED)
+    assert states(await house.life(late)) == {"a": DEFERRED}
+    house.later(timedelta(hours=2))
+    await house.state(late, RELAYED)
+
+
+async def test_a_claim_that_was_committed_unheard_is_due_again_when_the_store_is_back(serve, house: House) -> None:
+    """The answer to a commit was lost: nobody sends what was claimed, and a lease lasts 20 minutes."""
+    peer = await serve()
+    acceptance = await unsent(house, peer.target)
+    lease, node = timedelta(minutes=20), house.parts.node
+    sent = await house.parts.store.write(
+        lambda tx: dispatches.claim(tx, house.now(), lease, 9, per_destination=9, holder=node)
+    )
+    assert acceptance.mail_id in {dispatch.mail_id for dispatch in sent}
+    with locked(house):
+        loop = asyncio.create_task(Dispatcher(house.parts).run())
+        await asyncio.sleep(6)  # longer than the store waits for its lock
+    life = await house.state(acceptance, RELAYED)
+    assert [(d.attempts, len(await tries(house, d))) for d in life.dispatches] == [(1, 1)]
+    loop.cancel()
+    assert len(peer.taken) == 1
+
+
+@contextlib.contextmanager
+def locked(house: House) -> Iterator[None]:
+    """Somebody else holds what a claim needs of the store."""
+    url = house.snapshot.settings.store.url
+    if url.startswith("postgresql:"):
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE dispatch IN ACCESS EXCLUSIVE MODE")
+            yield
+    else:
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
 
 
 async def test_a_mail_that_keeps_killing_its_sender_is_held_and_the_operator_told(serve, house: House) -> None:

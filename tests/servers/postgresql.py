@@ -7,13 +7,14 @@ import pwd
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psycopg
 
-from tests.servers.process import Child, open_folder, wait_until
+from tests.servers.process import Child, descendants, is_alive, open_folder, wait_until
 
 _SUPERUSER = "mailrelay"
 _SETTINGS = {
@@ -80,6 +81,24 @@ class Postgresql:
         assert self._child is not None
         os.kill(self._child.pid, signal.SIGQUIT)
         self._child.wait()
+
+    def kill(self) -> None:
+        """kill -9 of every process of the server."""
+        assert self._child is not None
+        below = descendants(self._child.pid)
+        self._child.kill()
+        for pid, _ in below:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(is_alive(pid) for pid, _ in below), "the end of PostgreSQL")
+
+    def kill_backend(self) -> None:
+        """kill -9 of one process that serves a client, a busy one if there is any: the server ends all sessions and recovers."""
+        sql = "SELECT pid FROM pg_stat_activity WHERE datname <> 'postgres' ORDER BY state = 'idle', random() LIMIT 1"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            found = connection.execute(sql).fetchone()
+        assert found, "nobody is connected"
+        os.kill(found[0], signal.SIGKILL)
 
     def sql(self, statement: str, database: str = "postgres") -> None:
         """Run one statement as the superuser, outside a transaction."""

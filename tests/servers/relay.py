@@ -7,13 +7,16 @@ import os
 import re
 import signal
 import smtplib
+import sqlite3
 import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from mailrelay.cli.demo import stage
 from mailrelay.failpoint import EXIT_STATUS
@@ -26,9 +29,11 @@ COMMAND = (sys.executable, "-m", "mailrelay.cli.main")
 class Relay:
     """`start` waits until the doors are open; `kill` is kill -9; `stop` is SIGTERM and the exit status."""
 
-    def __init__(self, folder: Path, *, name_server: int = 9, settings: str = "") -> None:
+    def __init__(self, folder: Path, *, name_server: int = 9, settings: str = "", store: str = "") -> None:
+        """`settings` are whole sections; `store` is the address of its store, "" for the SQLite file of its own."""
         self.folder = folder
-        self.stage = stage.build(folder, name_server)
+        self.store = store or f"sqlite:///{folder}/data/mailrelay.db"
+        self.stage = stage.build(folder, name_server, store)
         self._settings = folder / "mailrelay.toml"
         if settings:
             self.add_settings(settings)
@@ -42,6 +47,19 @@ class Relay:
         """Append whole sections to mailrelay.toml."""
         with self._settings.open("a", encoding="utf-8") as file:
             file.write(text)
+
+    def configure(self, sections: Mapping[str, Mapping[str, str]]) -> None:
+        """Set values (as TOML) in mailrelay.toml, which names every setting, in force or as a comment."""
+        text = self._settings.read_text(encoding="utf-8")
+        for section, values in sections.items():
+            head, mark, body = text.partition(f"\n[{section}]\n")
+            assert mark, f"no section {section}"
+            for key, value in values.items():
+                line = f"{key} = {value}".replace("\\", r"\\")
+                body, changed = re.subn(rf"^(?:# )?{key} = .*$", line, body, count=1, flags=re.M)
+                assert changed, f"no setting {section}.{key}"
+            text = head + mark + body
+        self._settings.write_text(text, encoding="utf-8")
 
     def start(self, failpoint: str = "", limit: float = 30.0, *, env: Mapping[str, str] | None = None) -> None:
         self._listeners.unlink(missing_ok=True)
@@ -120,6 +138,14 @@ class Relay:
         if done.returncode != 0:
             raise RuntimeError(f"mailrelay {' '.join(arguments)}: {done.returncode} {done.stderr}")
         return json.loads(done.stdout)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the store, read beside the service."""
+        if self.store.startswith("postgresql:"):
+            with psycopg.connect(self.store) as server:
+                return server.execute(sql.encode()).fetchall()
+        with closing(sqlite3.connect(f"file:{self.store.removeprefix('sqlite:///')}?mode=ro", uri=True)) as connection:
+            return connection.execute(sql).fetchall()
 
     def mails(self, local: str) -> list[bytes]:
         """The bytes of every mail in a mailbox, oldest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -38,13 +38,6 @@ def sqlite_path(sqlite_template: Path, tmp_path: Path) -> Path:
     path = tmp_path / "store.db"
     shutil.copy(sqlite_template, path)
     return path
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Postgresql]:
-    """A PostgreSQL server for the whole run."""
-    with Postgresql() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

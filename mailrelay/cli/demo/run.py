@@ -17,6 +17,7 @@ from mailrelay.cli.demo import outside, recount, scenario, stage, table
 from mailrelay.cli.demo.scenario import Piece, Sent
 from mailrelay.cli.output import fail, print_json, print_line, say
 from mailrelay.config.office import Office, load_office
+from mailrelay.config.settings_file import bears_password
 from mailrelay.daemon import Daemon
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.entry import Book, EntryStatus
@@ -29,12 +30,17 @@ from mailrelay.store.transaction import Transaction
 _PATIENCE = timedelta(seconds=120)
 
 
-def demonstrate(folder: Path | None, *, once: bool, as_json: bool) -> int:
-    """Exit 0 when every mail had its named outcome and nothing was lost, else 1."""
+def demonstrate(folder: Path | None, *, once: bool, as_json: bool, store: str = "") -> int:
+    """Exit 0 when every mail had its named outcome and nothing was lost, else 1. `store` "": SQLite in the folder."""
+    if bears_password(store):
+        fail(
+            say("Không ghi mật khẩu vào địa chỉ kho; hãy dùng ~/.pgpass.", "no password in the address; use ~/.pgpass"),
+            2,
+        )
     place = folder or Path(tempfile.mkdtemp(prefix="mailrelay-"))
     telemetry.configure("warning" if as_json or not once else "error", as_json=False)
     try:
-        return asyncio.run(_demonstrate(place.resolve(), once=once, as_json=as_json))
+        return asyncio.run(_demonstrate(place.resolve(), store, once=once, as_json=as_json))
     except ConfigFault as fault:
         fail(fault.diagnostics())
     except Fault as fault:
@@ -43,11 +49,11 @@ def demonstrate(folder: Path | None, *, once: bool, as_json: bool) -> int:
         fail(say(f"Không dựng được cơ quan mẫu ở {place}: {error}", f"cannot build the office in {place}: {error}"))
 
 
-async def _demonstrate(place: Path, *, once: bool, as_json: bool) -> int:
+async def _demonstrate(place: Path, store: str, *, once: bool, as_json: bool) -> int:
     ministry_key = stage.make_ministry_key()
     transport, port = await outside.start_name_server(outside.ministry_records(ministry_key))
     try:
-        built = await asyncio.to_thread(stage.build, place, port)
+        built = await asyncio.to_thread(stage.build, place, port, store)
         office = load_office(place)
         daemon = Daemon(office)
         serving = asyncio.create_task(daemon.run(), name="daemon")

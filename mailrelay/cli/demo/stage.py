@@ -37,8 +37,8 @@ class Stage:
     example_login: str
 
 
-def build(place: Path, name_server: int) -> Stage:
-    """Write an office into `place`. An earlier sample is overwritten, but for its data.
+def build(place: Path, name_server: int, store: str = "") -> Stage:
+    """Write an office into `place`. An earlier sample is overwritten, but for its data. `store` "": SQLite beside them.
 
     Raises Fault where another office stands, or where one is being served.
     """
@@ -48,10 +48,10 @@ def build(place: Path, name_server: int) -> Stage:
             f"{place} đã có cấu hình khác, hãy chọn thư mục trống. ({place} holds another office: choose an empty folder.)"
         )
     with DataLock(place / "data"):
-        return _written(place, name_server)
+        return _written(place, name_server, store)
 
 
-def _written(place: Path, name_server: int) -> Stage:
+def _written(place: Path, name_server: int, store: str) -> Stage:
     world = keys.make_authority("CA mẫu của mailrelay")
     tls = keys.issue_server(world, f"mail.{DOMAIN}", place / "tls")
     roots = place / "trust"
@@ -61,7 +61,7 @@ def _written(place: Path, name_server: int) -> Stage:
     signing = place / "signing"
     person = keys.issue_signer(world, "Nguyễn Văn Quang", "UBND tỉnh Hòa Bình", signing, "person")
     agency = keys.issue_signer(world, "Ủy ban nhân dân tỉnh Hòa Bình", "UBND tỉnh Hòa Bình", signing, "agency")
-    write_sample_office(place, _settings(tls, roots, name_server))
+    write_sample_office(place, _settings(tls, roots, name_server, store))
     password = secrets.token_urlsafe(12)
     password_file = place / _MARK
     keys.write_private(password_file, password.encode() + b"\n")
@@ -110,10 +110,12 @@ def _write_logins(place: Path, password: str) -> None:
             keys.write_private(place / "secrets" / box.password.name, hashed)
 
 
-def _settings(tls: Identity, roots: Path, name_server: int) -> dict[str, Any]:
+def _settings(tls: Identity, roots: Path, name_server: int, store: str) -> dict[str, Any]:
     doors = {f"listen.{door}": ["127.0.0.1:0"] for door in ("mx", "submission", "submissions")}
+    chosen = {"store.url": store} if store else {}
     return {
         **doors,
+        **chosen,
         "domain": DOMAIN,
         "hostname": f"mail.{DOMAIN}",
         "tls.certificate": f"tls/{tls.certificate.name}",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.papers import crlf, paper, parsed
+from tests.servers.bounces import read_report
 from tests.servers.dns import DnsServer
 from tests.servers.postfix import Postfix
 from tests.servers.process import LOOPBACK, wait_until
@@ -24,9 +25,9 @@ NEVER = ["NOTIFY=NEVER"]
 
 
 @pytest.fixture
-def relay(tmp_path: Path) -> Iterator[Relay]:
+def relay(tmp_path: Path, new_store: Callable[[], str]) -> Iterator[Relay]:
     with DnsServer({"bo.example": {"TXT": ["v=spf1 ip4:127.0.0.1 -all"]}}) as names:
-        office = Relay(tmp_path / "office", name_server=names.port)
+        office = Relay(tmp_path / "office", name_server=names.port, store=new_store())
         yield office
         office.close()
     if office.log.exists():
@@ -49,7 +50,9 @@ def submit(relay: Relay, wishes: dict[str, list[str]]) -> None:
         assert client.data(mail)[0] == 250
 
 
-def reports(relay: Relay, local: str, count: int) -> dict[str, tuple[EmailMessage, dict[str, str], dict[str, str]]]:
+def reports(
+    relay: Relay, local: str, count: int, limit: float = 40
+) -> dict[str, tuple[EmailMessage, dict[str, str], dict[str, str]]]:
     """The delivery reports in a Maildir by Final-Recipient, once there are so many: report, message block, recipient block."""
     told: dict[str, tuple[EmailMessage, dict[str, str], dict[str, str]]] = {}
 
@@ -64,7 +67,7 @@ def reports(relay: Relay, local: str, count: int) -> dict[str, tuple[EmailMessag
                     )
         return len(told) >= count
 
-    wait_until(read, f"{count} reports for {local}", 40)
+    wait_until(read, f"{count} reports for {local}", limit)
     return told
 
 
@@ -106,6 +109,56 @@ def test_what_a_next_hop_does_not_report_we_report_as_relayed(relay: Relay) -> N
         "message/delivery-status",
         "text/rfc822-headers",
     ]
+
+
+def test_all_that_rfc_3461_knows_through_postfix_by_other_parsers(relay: Relay) -> None:
+    """One mail to seven recipients behind two Postfixes, one with DSN and one without: success, failure, delay, relayed."""
+    late = "cham@bo.example"
+    deferring = {
+        "smtpd_recipient_restrictions": f"check_recipient_access inline:{{{{{late} = 450 4.2.1 later}}}}, permit"
+    }
+    without = {"smtpd_discard_ehlo_keywords": "dsn, silent-discard"}
+    relay.start()
+    with (
+        Postfix(mailboxes=(MINISTRY, late), relay_to=relay.address("mx")[1], settings=deferring) as able,
+        Postfix(mailboxes=("vanthu@tinh.example",), settings=without) as plain,
+    ):
+        routes = {"bo.example": able.port, "tinh.example": plain.port}
+        named = ", ".join(f'"{name}" = "smtp://{LOOPBACK}:{port}?tls=none"' for name, port in routes.items())
+        relay.configure({"delivery": {"delayed_after": '"1s"', "routes": f"{{ {named} }}"}})
+        assert relay.reload() == "reloaded"
+        wishes = {
+            MINISTRY: WANTED,
+            "khong@bo.example": ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;Khong@Bo.Example"],
+            "khong2@bo.example": ["NOTIFY=SUCCESS,DELAY"],
+            "khong3@bo.example": NEVER,
+            late: ["NOTIFY=DELAY"],
+            "vanthu@tinh.example": ["NOTIFY=SUCCESS"],
+            "khong@tinh.example": [],
+        }
+        submit(relay, wishes)
+        wanted = {
+            MINISTRY: ("delivered", "2.0.0", "rfc822;VanThu+1@Bo.Example"),
+            "khong@bo.example": ("failed", "5.1.1", "rfc822; Khong@Bo.Example"),
+            late: ("delayed", "4.2.1", None),
+            "vanthu@tinh.example": ("relayed", "2.0.0", None),
+            "khong@tinh.example": ("failed", "5.1.1", None),
+        }
+        told = reports(relay, "vpubnd", len(wanted), limit=100)  # a look for what is late comes each minute
+    found = {name: (one["Action"], one["Status"], one.get("Original-Recipient")) for name, (_, _, one) in told.items()}
+    assert found == wanted
+    sent = [raw for raw in relay.mails("vpubnd") if parsed(raw).get_content_type() == "multipart/report"]
+    assert all(parsed(raw)["Return-Path"] in (None, "<>") for raw in sent)
+    # Perl's parser keeps to what did not arrive for good; that nothing else looks like it is as much worth.
+    failures = {name: state for name, state in wanted.items() if state[0] == "failed"}
+    blamed = [(bounce, each) for bounce, each in map(read_report, sent) if bounce or each]
+    assert len(blamed) == len(failures)
+    for bounce, each in blamed:
+        assert bounce
+        for name, one in each.items():
+            assert (one["Action"], one["Status"], one["Original-Recipient"] or None) == failures.pop(name)
+            assert one["std_reason"] == "user_unknown"
+    assert failures == {}
 
 
 def test_a_ministry_hears_of_the_delivery_into_a_mailbox(relay: Relay) -> None:

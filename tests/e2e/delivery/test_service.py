@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ from tests.servers.next_hop import HANG, Peer, serving
 from tests.servers.process import LOOPBACK, wait_until
 from tests.servers.relay import Relay
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.engines]
 
 SENDER, MINISTRY, RECEIVER = "vpubnd@hoabinh.gov.vn", "vanthu@bo.example", "sotc@hoabinh.gov.vn"
 
 
 @pytest.fixture
-def relay(tmp_path: Path) -> Iterator[Relay]:
-    office = Relay(tmp_path / "office")
+def relay(tmp_path: Path, new_store: Callable[[], str]) -> Iterator[Relay]:
+    office = Relay(tmp_path / "office", store=new_store())
     yield office
     office.close()
     if office.log.exists():

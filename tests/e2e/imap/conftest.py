@@ -213,9 +213,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def office(dovecot: Dovecot, authority: Authority, empty_store: Path, tmp_path: Path) -> AsyncIterator[Office]:
+def store_url(new_store: Callable[[], str], empty_store: Path, tmp_path: Path) -> str:
+    """The address of an empty store."""
+    if url := new_store():
+        return url
     shutil.copy(empty_store, tmp_path / "mailrelay.db")
-    store = await open_store(f"sqlite:///{tmp_path}/mailrelay.db")
+    return f"sqlite:///{tmp_path}/mailrelay.db"
+
+
+@pytest.fixture
+async def office(dovecot: Dovecot, authority: Authority, store_url: str, tmp_path: Path) -> AsyncIterator[Office]:
+    store = await open_store(store_url)
     spool = Spool(tmp_path / "spool", now=lambda: datetime.now(UTC))
     made = Office(dovecot, authority, tmp_path, store, spool, Clerk(store))
     yield made
