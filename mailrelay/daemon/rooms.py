@@ -21,6 +21,7 @@ from mailrelay.inspection.dns import Resolver
 from mailrelay.inspection.examine import Inspector
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.intake.imap.door import ImapDoor
+from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.taking import Unreadable
 from mailrelay.intake.smtp.authentication import LocalPasswords
 from mailrelay.intake.smtp.desk import CheckPassword
@@ -32,8 +33,8 @@ from mailrelay.intake.smtp.tls import server_context
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.envelope import Door, Origin
-from mailrelay.model.identity import MailId, make_mail_id
-from mailrelay.pipeline import entry
+from mailrelay.model.identity import make_mail_id
+from mailrelay.pipeline import entry, homecoming
 from mailrelay.pipeline.accept import Pipeline
 from mailrelay.pipeline.delays import DelayWatch
 from mailrelay.pipeline.parts import Parts
@@ -139,9 +140,21 @@ def _passwords(office: Snapshot, secrets: Secrets) -> CheckPassword:
 def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
     settings = office().settings
 
-    async def delivered_by_us(mail_id: MailId, owner: str) -> bool:
-        sendings = await parts.store.read(lambda tx: dispatches.of_mail(tx, mail_id))
-        return any(s.recipient.address.lower() == owner.lower() for s in sendings)
+    async def delivered_by_us(found: Marked, owner: str) -> bool:
+        def look(tx: Transaction) -> bool:
+            return any(
+                homecoming.is_our_delivery(
+                    tx,
+                    mail_id,
+                    owner,
+                    message_id=found.message_id,
+                    body_digests=found.body_digests,
+                    domain=settings.domain,
+                )
+                for mail_id in found.mail_ids
+            )
+
+        return await parts.store.read(look)
 
     def unreadable(tx: Transaction, found: Unreadable) -> None:
         origin = Origin(Door.IMAP, account=found.account.name)

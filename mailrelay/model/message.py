@@ -37,11 +37,13 @@ class Rendering:
     """How the received bytes are sent on: `prefix` (our trace fields, CRLF), then the bytes without the `cuts`.
 
     `cuts` are (start, end) offsets into the received bytes, ascending and disjoint: only Authentication-Results fields
-    that bear our own id (RFC 8601 section 5). Everything else is passed on unchanged.
+    that bear our own id (RFC 8601 section 5). Everything else is passed on unchanged. `body_sha256` is that of the bytes after
+    the header: by it, and not by a mark that anybody can write, we know our own delivery again in a box that we poll.
     """
 
     prefix: bytes = b""
     cuts: tuple[tuple[int, int], ...] = ()
+    body_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

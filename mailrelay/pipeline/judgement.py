@@ -147,4 +147,4 @@ def _rendering(message: Message, findings: Findings, office: Office) -> Renderin
     prefix += trace_fields.completed(message, findings.content, settings.domain)
     # Nobody but the blind recipients may know of them: a drop folder's Bcc fields are cut, as a mail client does itself.
     cuts = sorted({*findings.content.own_results, *message.envelope.cuts})
-    return Rendering(prefix, tuple(cuts))
+    return Rendering(prefix, tuple(cuts), findings.content.body_sha256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -100,7 +101,7 @@ class Replier:
             MessageState.MOVING,
             message_id=notice.message_id,
             message_class=MessageClass.RECEIPT,
-            rendering=Rendering(trace_fields.mark(message)),
+            rendering=Rendering(trace_fields.mark(message), body_sha256=_body_digest(notice.raw)),
         )
         try:
             await parts.store.write(lambda tx: self._enter(tx, receipt, record, draft), durable=[draft.path])
@@ -147,6 +148,10 @@ class Replier:
         receipts.mark(tx, receipt.receipt_id, ReceiptState.QUEUED, draft.mail_id)
         detail = {"kind": receipt.kind.value, "notice": draft.mail_id, "sha256": record.message.digest}
         log.append(tx, LogEvent(now, EventKind.RECEIPT, receipt.mail_id, detail=detail))
+
+
+def _body_digest(raw: bytes) -> str:
+    return hashlib.sha256(raw.partition(b"\r\n\r\n")[2]).hexdigest()
 
 
 def _original_of(spool: Spool, receipt: Receipt) -> bytes:

@@ -39,6 +39,12 @@ def may_answer(content: Content, envelope: Envelope) -> bool:
     return not is_report(content)
 
 
+def is_notice(content: Content) -> bool:
+    """Tell whether a mail says that it is a notice of ours: whether true or not, no slip is owed for it (else a notice that
+    comes back by a polled box, changed on its way, would be the cause of the next one, without end)."""
+    return any(name == "x-mailrelay-receipt" for name, _ in content.fields)
+
+
 def is_report(content: Content) -> bool:
     """Tell whether a mail is a delivery or disposition report, by its content types."""
     declared = [content.field("content-type"), *(file.declared for file in content.attachments)]

@@ -21,7 +21,7 @@ from mailrelay.model.message import Content
 from mailrelay.model.receipt import Receipt, ReceiptKind
 from mailrelay.model.record import MailRecord
 from mailrelay.receipts import facts as fact
-from mailrelay.receipts.acknowledge import may_answer
+from mailrelay.receipts.acknowledge import is_notice, may_answer
 from mailrelay.receipts.audience import holder_of, is_ours, is_proved, owes_slip
 from mailrelay.receipts.blank import about, basic, make, sender
 from mailrelay.receipts.facts import Facts
@@ -53,7 +53,8 @@ def on_accept(
     if returned and is_proved(record):
         receipts.append(_returned(record, returned, directory, now))
     receipts += _held(record, directory, now)
-    if record.message.envelope.origin.in_place and record.message_class is MessageClass.DOCUMENT:
+    in_place = record.message.envelope.origin.in_place
+    if in_place and record.message_class is MessageClass.DOCUMENT and not is_notice(content):
         reached = {decided.recipient for decided in going}
         receipts += _slips(record, sorted(reached), entries, directory, now)
     return tuple(receipts)

@@ -307,6 +307,8 @@ def test_a_mail_that_already_lies_in_its_box_gets_its_slip_at_once() -> None:
     envelope = Envelope("vanthu@mic.gov.vn", (Recipient(at("sotttt")),), origin)
     content = a_content("1777/BTTTT-ƯDCNTT", "", ("x.pdf",), sender="vanthu@mic.gov.vn")
     assert kinds(accepted(content, envelope)) == [("incoming", at("sotttt"))]
+    notice = replace(content, fields=(*content.fields, ("x-mailrelay-receipt", "incoming")))
+    assert kinds(accepted(notice, envelope)) == [], "a notice that came back must not be the cause of the next one"
 
 
 def test_another_agency_never_hears_a_user_name_of_our_server() -> None:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mailrelay.intake.imap.connection import Connection
+from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.poller import AccountState, Pace, Poller
 from mailrelay.intake.imap.source import MailSource
 from mailrelay.intake.imap.taking import Accept, House, Unreadable
 from mailrelay.model.agency import Directory, ImapAccount, SecretRef
 from mailrelay.model.faults import NotFound
-from mailrelay.model.identity import MailId
 from mailrelay.spool import Draft
 from mailrelay.store import Store, Transaction
 from mailrelay.telemetry import log
@@ -35,7 +35,7 @@ class ImapDoor:
     """All IMAP accounts. `tick` is for the schedule: it follows the directory, raises alarms and rings idle accounts.
 
     `accounts` and `directory` return the snapshot in force; `read_secret` is asked at every login, so that a password may be
-    changed while the service runs. `delivered_by_us` says whether a mail with that id was delivered by us to that address.
+    changed while the service runs. `delivered_by_us` says whether a mail that bears our mark was delivered by us to that address.
     `unreadable` writes the notice to the owner when the door itself could not take a mail. `context` is the TLS context of
     all accounts (default: the system's trust). `source` makes another MailSource than aioimaplib's.
     """
@@ -51,7 +51,7 @@ class ImapDoor:
         interval: timedelta,
         now: Callable[[], datetime],
         *,
-        delivered_by_us: Callable[[MailId, str], Awaitable[bool]],
+        delivered_by_us: Callable[[Marked, str], Awaitable[bool]],
         unreadable: Callable[[Transaction, Unreadable], None] | None = None,
         context: ssl.SSLContext | None = None,
         idle: bool = True,

@@ -16,6 +16,7 @@ MAIL_ID_FIELD = "x-mailrelay-id"
 _MOST_FIELDS = 2000
 _PATH = re.compile(r"<?([^\s<>@]+@[^\s<>@]+)>?\Z")
 _OWN_MESSAGE_ID = re.compile(r"<([0-9A-Z]{26})@[^<>@]*>\Z")
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")  # as inspection reads it
 _MOST_MARKS = 8
 _BLIND = ("bcc", "resent-bcc")
 
@@ -24,7 +25,7 @@ _BLIND = ("bcc", "resent-bcc")
 class Heading:
     """`sender` is what Return-Path says, else From; "" is the null path, or nobody. `unreadable` names a field of recipients
     that is not clear. `mail_ids` are the ids under which we may have sent it: claims, to be checked. `blind` are the offsets
-    of the Bcc fields, which must not be sent on.
+    of the Bcc fields, which must not be sent on. `body` is the offset behind the header, None when it does not end in the block.
     """
 
     sender: str = ""
@@ -32,6 +33,8 @@ class Heading:
     unreadable: str = ""
     mail_ids: tuple[MailId, ...] = ()
     blind: tuple[tuple[int, int], ...] = ()
+    message_id: str = ""
+    body: int | None = None
 
 
 def read_heading(head: bytes) -> Heading:
@@ -44,6 +47,8 @@ def read_heading(head: bytes) -> Heading:
         unreadable=unreadable,
         mail_ids=_mail_ids(block),
         blind=tuple((field.start, field.end) for field in block.fields if field.name in _BLIND),
+        message_id=_message_id(block),
+        body=block.end if _is_whole(block, head) else None,
     )
 
 
@@ -73,6 +78,16 @@ def _sender(block: Block) -> str:
     found_in = mailboxes(author.value, 1) if author else ()
     found = _PATH.match(found_in[0].address) if found_in else None
     return found[1] if found else ""
+
+
+def _is_whole(block: Block, head: bytes) -> bool:
+    return block.broken or block.end < len(head) or head.endswith((b"\n\r\n", b"\n\n"))
+
+
+def _message_id(block: Block) -> str:
+    field = block.first("message-id")
+    found = _MESSAGE_ID.search(field.text) if field else None
+    return found[0] if found else ""
 
 
 def _mail_ids(block: Block) -> tuple[MailId, ...]:

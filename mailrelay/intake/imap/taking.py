@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mailrelay.intake.imap.heading import Heading, make_envelope, read_heading
 from mailrelay.intake.imap.ledger import Ending, Ledger, Place
+from mailrelay.intake.imap.marked import Marked, read_marked
 from mailrelay.intake.imap.source import BLOCK, Listed, MailSource, SourceRefused
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory, ImapAccount, Purpose
@@ -52,7 +53,7 @@ class House:
     draft: Callable[[], Draft]
     accept: Accept
     directory: Callable[[], Directory]
-    delivered_by_us: Callable[[MailId, str], Awaitable[bool]]
+    delivered_by_us: Callable[[Marked, str], Awaitable[bool]]
     unreadable: Callable[[Transaction, Unreadable], None] | None
     size_limit: int
     blocks: asyncio.Semaphore  # how many blocks may be in memory at a time, all accounts together
@@ -140,6 +141,7 @@ class Taking:
         draft = self._house.draft()
         try:
             heading, ascii_only = await self._fill(source, mail, draft)
+            await self._check_own(heading, draft)
             self._check_recipients(heading)
             directory = self._house.directory()
             envelope = make_envelope(heading, self._account, directory, peer=source.peer, ascii_only=ascii_only)
@@ -157,7 +159,6 @@ class Taking:
                 block = await self._block(source, mail, draft.size)
                 if draft.size == 0:
                     heading = read_heading(block)
-                    await self._check_own(heading)
                 ascii_only = ascii_only and block.isascii()
                 draft.write(block)
             if draft.size > self._house.size_limit:
@@ -177,10 +178,15 @@ class Taking:
             raise SourceRefused("the server does not hand this mail out")
         return b""
 
-    async def _check_own(self, heading: Heading) -> None:
-        for mail_id in heading.mail_ids:
-            if await self._house.delivered_by_us(mail_id, self._account.owner):
-                raise _Ended(Ending.OWN)
+    async def _check_own(self, heading: Heading, draft: Draft) -> None:
+        """End a mail that we delivered. Whoever knows a mark can write it: only the whole content proves anything."""
+        if not heading.mail_ids:
+            return
+        marked = await asyncio.to_thread(read_marked, heading, draft.path)
+        if marked is not None and await self._house.delivered_by_us(marked, self._account.owner):
+            raise _Ended(Ending.OWN)
+        log.warning("imap-mark-not-ours", account=self._account.name, claims=heading.mail_ids)
+        count("imap_marks_not_ours")
 
     async def _known(self, digest: str, place: Place, uid: int) -> tuple[Ending, MailId] | None:
         """Whether this very mail came from this account before, under another UID.

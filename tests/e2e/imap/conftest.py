@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from mailrelay.intake.imap.door import ImapDoor
+from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.taking import Alongside, Unreadable
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import (
@@ -27,12 +29,14 @@ from mailrelay.model.agency import (
     Target,
     TargetKind,
 )
-from mailrelay.model.envelope import Envelope
+from mailrelay.model.dispatch import Dispatch, DispatchState
+from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
 from mailrelay.model.identity import AgencyId, MailId
-from mailrelay.model.message import Message, MessageState
+from mailrelay.model.message import Message, MessageState, Rendering
 from mailrelay.model.record import MailRecord
+from mailrelay.pipeline import homecoming
 from mailrelay.spool import Draft, Spool
-from mailrelay.store import Store, Transaction, messages, open_store
+from mailrelay.store import Store, Transaction, dispatches, messages, open_store
 from tests.servers.certificates import Authority
 from tests.servers.dovecot import Dovecot
 
@@ -101,7 +105,6 @@ class Office:
     spool: Spool
     clerk: Clerk
     accounts: list[ImapAccount] = field(default_factory=list)
-    delivered: set[tuple[str, str]] = field(default_factory=set)
     unreadable: list[Unreadable] = field(default_factory=list)
     doors: list[ImapDoor] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -158,8 +161,48 @@ class Office:
             raise self.secret_fault
         return self.password or self.server.password
 
-    async def delivered_by_us(self, mail_id: MailId, address: str) -> bool:
-        return (mail_id, address) in self.delivered
+    async def delivered_by_us(self, found: Marked, address: str) -> bool:
+        def look(tx: Transaction) -> bool:
+            return any(
+                homecoming.is_our_delivery(
+                    tx,
+                    mail_id,
+                    address,
+                    message_id=found.message_id,
+                    body_digests=found.body_digests,
+                    domain=DOMAIN,
+                )
+                for mail_id in found.mail_ids
+            )
+
+        return await self.store.read(look)
+
+    async def delivered(self, mail_id: str, raw: bytes, address: str) -> None:
+        """Let the store know that we delivered a mail (with its Message-ID) to an address."""
+        head, _, body = raw.partition(b"\r\n\r\n")
+        message = Message(
+            MailId(mail_id), Envelope("", (), Origin(Door.MX)), hashlib.sha256(raw).hexdigest(), len(raw), self.now()
+        )
+        record = MailRecord(
+            message,
+            MessageState.DONE,
+            message_id=head.partition(b"Message-ID: ")[2].partition(b"\r\n")[0].decode(),
+            rendering=Rendering(body_sha256=hashlib.sha256(body).hexdigest()),
+        )
+        sending = Dispatch(
+            mail_id=message.mail_id,
+            recipient=Recipient(address),
+            destination="lmtp:127.0.0.1:24",
+            state=DispatchState.DELIVERED,
+            next_attempt_at=self.now(),
+            created_at=self.now(),
+        )
+
+        def enter(tx: Transaction) -> None:
+            messages.insert(tx, record)
+            dispatches.insert(tx, [sending])
+
+        await self.store.write(enter)
 
     async def open(self) -> ImapDoor:
         door = ImapDoor(

@@ -88,9 +88,9 @@ class TestIncoming:
     async def test_our_own_delivery_is_recognised_and_stays(self, office: Office, user: str) -> None:
         mail_id = "01JD2M3N4P5Q6R7S8T9V0W1X2Y"
         office.account(user, done_folder=DONE)
-        office.delivered.add((mail_id, f"{user}@{DOMAIN}"))
         ours = mail("ours", f"X-Mailrelay-Id: {mail_id}")
-        office.server.deliver(user, ours)
+        await office.delivered(mail_id, ours, f"{user}@{DOMAIN}")
+        office.server.deliver(user, ours.replace(b"Subject: ", b"X-Spam: no\r\nSubject: [?] "))  # as filters do
         office.server.deliver(f"{user}2", ours)
         office.account(f"{user}2")
         door = await office.open()
@@ -100,6 +100,23 @@ class TestIncoming:
         assert office.flags(user) == {1: {"$Registered"}}
         assert await office.endings(f"{user}2") == {1: "taken"}, "a mark of somebody else's delivery proves nothing"
         assert len(office.files()) == 1
+
+    async def test_a_mark_on_another_mail_is_a_forgery_and_the_mail_is_taken(self, office: Office, user: str) -> None:
+        """Whoever received a mail of ours knows its mark. Copied, it must never make us pass over somebody's mail."""
+        mail_id, owner = "01JD2M3N4P5Q6R7S8T9V0W1X2Y", f"{user}@{DOMAIN}"
+        ours = mail("ours", f"X-Mailrelay-Id: {mail_id}")
+        await office.delivered(mail_id, ours, owner)
+        office.account(user)
+        forged = [
+            mail("ours", f"X-Mailrelay-Id: {mail_id}", body="Công văn khác"),  # its Message-ID as well
+            mail("another", f"X-Mailrelay-Id: {mail_id}"),  # its body as well
+            ours.replace(b"Message-ID: <ours@test>\r\n", b""),
+            mail("plain", body="x").replace(b"<plain@test>", f"<{mail_id}@{DOMAIN}>".encode()),
+        ]
+        office.server.append(user, "INBOX", *forged)
+        await (await office.open()).poll(user)
+        assert await office.endings(user) == dict.fromkeys(range(1, 5), "taken")
+        assert office.clerk.letters().keys() == set(forged)
 
     async def test_a_refused_mail(self, office: Office, user: str) -> None:
         office.account(user, failed_folder=FAILED)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.poller import Pace, Poller, Stuck
 from mailrelay.intake.imap.source import SourceLost
 from mailrelay.intake.imap.taking import Alongside, House
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory, ImapAccount, Purpose, SecretRef
 from mailrelay.model.envelope import Envelope
-from mailrelay.model.identity import MailId
 from mailrelay.spool import Draft, Spool
 from mailrelay.store import Store, polls
 from tests.intake.imap.box import Box, BoxSource
@@ -49,7 +49,7 @@ class Desk:
             asyncio.Semaphore(4),
         )
 
-    async def delivered_by_us(self, mail_id: MailId, owner: str) -> bool:
+    async def delivered_by_us(self, found: Marked, owner: str) -> bool:
         return False
 
     async def accept(self, envelope: Envelope, draft: Draft, *, alongside: Alongside | None = None) -> Acceptance:
