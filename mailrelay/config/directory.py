@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from mailrelay.config import forms
+from mailrelay.config.accounts import read_account
 from mailrelay.config.digest import digest
 from mailrelay.config.groups import expand_groups
 from mailrelay.config.inline import refuse_inline_secrets
@@ -22,11 +23,9 @@ from mailrelay.model.agency import (
     Agency,
     Directory,
     HeadCount,
-    ImapAccount,
     Level,
     Mailbox,
     OrganCode,
-    Purpose,
     Role,
     SecretRef,
     Target,
@@ -97,7 +96,7 @@ class _DirectoryReader:
         for table in root.tables("mailboxes"):
             rows.mailboxes.append(Row(self._mailbox(table, inherited, deliver), table.node))
         rows.groups = [Row(rows.group(table, self._address), table.node) for table in root.tables("groups")]
-        rows.accounts = [Row(self._account(table), table.node) for table in root.tables("imap_accounts")]
+        rows.accounts = [Row(read_account(table, self._address), table.node) for table in root.tables("imap_accounts")]
         self._system_addresses(root.table("system_addresses"), rows)
         root.close()
         return rows
@@ -182,29 +181,6 @@ class _DirectoryReader:
                 table.node, "thư mục Maildir phải nằm dưới thư mục chung", "a Maildir must lie below the common folder"
             )
         return replace(target, path=str(self._maildir_root / path))
-
-    def _account(self, table: Table) -> ImapAccount:
-        password = table.read("password", _secret_or_none, None, required=True)
-        purpose = table.choice("purpose", tuple(Purpose), Purpose.INCOMING, required=True)
-        tls = table.choice("tls", ("implicit", "starttls", "none"), "implicit")
-        host = table.text("host", required=True)
-        account = ImapAccount(
-            name=table.text("name", required=True),
-            host=host,
-            port=table.read("port", forms.count, 993 if tls == "implicit" else 143),
-            user=table.text("user", required=True),
-            password=password or SecretRef("file", "missing"),
-            purpose=Purpose(purpose),
-            owner=table.read("owner", self._address, "", required=True),
-            folder=table.text("folder", "INBOX"),
-            done_folder=table.text("done_folder"),
-            failed_folder=table.text("failed_folder"),
-            tls=tls,
-            enabled=table.flag("enabled", True),
-            auth=table.choice("auth", ("login", "xoauth2"), "login"),
-        )
-        table.close()
-        return account
 
     def _system_addresses(self, table: Table | None, rows: Rows) -> None:
         if table is None:

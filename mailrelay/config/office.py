@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from mailrelay.config.accounts import MISSING
 from mailrelay.config.directory import read_directory
 from mailrelay.config.marks import Node
 from mailrelay.config.problems import Position, Problems
@@ -49,7 +50,7 @@ def load_office(config_dir: Path) -> Office:
 def secrets_of(directory: Directory) -> tuple[SecretRef, ...]:
     """Every secret that the directory refers to, each once: passwords of logins and IMAP accounts."""
     boxes = (box.password for box in directory.mailboxes if box.enabled)
-    accounts = (account.password for account in directory.imap_accounts if account.enabled)
+    accounts = (ref for account in directory.imap_accounts if account.enabled for ref in account.secrets)
     return tuple(dict.fromkeys(ref for ref in (*boxes, *accounts) if ref is not None))
 
 
@@ -110,5 +111,6 @@ def _references(rows: Rows) -> Iterator[tuple[SecretRef, Node, bool]]:
         if box.value.enabled and box.value.password is not None:
             yield box.value.password, box.place("password" if "password" in box.node.mapping else "login"), True
     for account in rows.accounts:
-        if account.value.enabled and "password" in account.node.mapping:
-            yield account.value.password, account.place("password"), False
+        if account.value.enabled:
+            place = account.place("password" if account.value.password else "oauth")
+            yield from ((ref, place, False) for ref in account.value.secrets if ref != MISSING)

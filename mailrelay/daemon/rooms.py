@@ -21,8 +21,10 @@ from mailrelay.inspection.dns import Resolver
 from mailrelay.inspection.examine import Inspector
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.intake.imap.door import ImapDoor
+from mailrelay.intake.imap.https import post_form
 from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.taking import Unreadable
+from mailrelay.intake.imap.tokens import Tokens
 from mailrelay.intake.smtp.authentication import LocalPasswords
 from mailrelay.intake.smtp.desk import CheckPassword
 from mailrelay.intake.smtp.door import Listener, SmtpDoor
@@ -178,7 +180,20 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
         unreadable=unreadable,
         idle=settings.imap.idle,
         size_limit=settings.limits.message_size,
+        tokens=build_tokens(settings),
     )
+
+
+def build_tokens(settings: Settings) -> Tokens:
+    """Access tokens by the configured endpoints, over TLS by the system's trust; changed refresh tokens lie in the data folder."""
+    context: list[ssl.SSLContext] = []  # made when it is needed: it holds the system's roots
+
+    async def post(url: str, form: dict[str, str]) -> tuple[int, bytes]:
+        if not context:
+            context.append(ssl.create_default_context())
+        return await post_form(url, form, context[0])
+
+    return Tokens(Secrets(settings.secrets_dir).read, post, settings.data_dir / "tokens", utc_now)
 
 
 def build_sealer(settings: Settings) -> Sealer:

@@ -135,14 +135,33 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OauthGrant:
+    """How access tokens are fetched (RFC 6749 section 6), all of it by reference. The endpoint is an https address."""
+
+    token_endpoint: SecretRef
+    client_id: SecretRef
+    refresh_token: SecretRef
+    client_secret: SecretRef | None = None
+    scope: str = ""
+
+    @property
+    def secrets(self) -> tuple[SecretRef, ...]:
+        named = (self.token_endpoint, self.client_id, self.refresh_token, self.client_secret)
+        return tuple(ref for ref in named if ref is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class ImapAccount:
-    """A box on another server that we poll. `owner` is the mailbox (address) it belongs to."""
+    """A box on another server that we poll. `owner` is the mailbox (address) it belongs to.
+
+    Either `password` (with `auth` xoauth2 or oauthbearer: an access token that somebody else renews) or `oauth`.
+    """
 
     name: str
     host: str
     port: int
     user: str
-    password: SecretRef
+    password: SecretRef | None
     purpose: Purpose
     owner: str
     folder: str = "INBOX"
@@ -150,7 +169,12 @@ class ImapAccount:
     failed_folder: str = ""
     tls: str = "implicit"  # implicit | starttls | none
     enabled: bool = True
-    auth: str = "login"  # login | xoauth2 (the secret is an access token)
+    auth: str = "login"  # login | xoauth2 | oauthbearer
+    oauth: OauthGrant | None = None
+
+    @property
+    def secrets(self) -> tuple[SecretRef, ...]:
+        return ((self.password,) if self.password else ()) + (self.oauth.secrets if self.oauth else ())
 
 
 @dataclass(frozen=True)

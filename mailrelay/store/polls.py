@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from mailrelay.model.identity import MailId
-from mailrelay.store.codec import plain
+from mailrelay.store.codec import microseconds, moment, plain
 from mailrelay.store.transaction import Transaction
 
 CURSOR = "SELECT uidvalidity, last_uid FROM poll_cursor WHERE account = :account AND folder = :folder"
 SET_CURSOR = (
-    "INSERT INTO poll_cursor (account, folder, uidvalidity, last_uid) VALUES (:account, :folder, :uidvalidity, :last_uid)"
+    "INSERT INTO poll_cursor (account, folder, uidvalidity, last_uid, modseq, compared_at)"
+    " VALUES (:account, :folder, :uidvalidity, :last_uid, 0, 0)"
     " ON CONFLICT (account, folder) DO UPDATE SET uidvalidity = excluded.uidvalidity, last_uid = excluded.last_uid"
+)
+COMPARED = "SELECT modseq, compared_at FROM poll_cursor WHERE account = :account AND folder = :folder"
+SET_COMPARED = (
+    "UPDATE poll_cursor SET modseq = :modseq, compared_at = :compared_at"
+    " WHERE account = :account AND folder = :folder AND uidvalidity = :uidvalidity"
+)
+FORGET_COMPARED = (
+    "UPDATE poll_cursor SET modseq = 0, compared_at = 0 WHERE account = :account AND folder = :folder AND modseq > 0"
 )
 OUTCOME = (
     "SELECT outcome FROM poll_outcome"
@@ -29,8 +40,24 @@ def cursor(tx: Transaction, account: str, folder: str) -> tuple[int, int] | None
 
 
 def set_cursor(tx: Transaction, account: str, folder: str, uidvalidity: int, last_uid: int) -> None:
-    """Note how far a folder was read."""
+    """Note how far a folder was read. Back at the start or not: what was compared before counts only while UIDs go up."""
+    if last_uid == 0:
+        tx.execute(FORGET_COMPARED, {"account": account, "folder": folder})
     tx.execute(SET_CURSOR, {"account": account, "folder": folder, "uidvalidity": uidvalidity, "last_uid": last_uid})
+
+
+def compared(tx: Transaction, account: str, folder: str) -> tuple[int, datetime | None]:
+    """(the server's count of changes, when) at the last comparison of the whole folder; (0, None) when there was none."""
+    rows = tx.hold(COMPARED, {"account": account, "folder": folder})
+    return (rows[0][0], moment(rows[0][1])) if rows and rows[0][0] else (0, None)
+
+
+def set_compared(
+    tx: Transaction, account: str, folder: str, uidvalidity: int, modseq: int, compared_at: datetime
+) -> None:
+    """Note a comparison of the whole folder; nothing when its UIDs mean something else by now."""
+    key = {"account": account, "folder": folder, "uidvalidity": uidvalidity}
+    tx.execute(SET_COMPARED, key | {"modseq": modseq, "compared_at": microseconds(compared_at)})
 
 
 def outcome(tx: Transaction, account: str, folder: str, uidvalidity: int, uid: int) -> str | None:

@@ -281,6 +281,8 @@ class CursorRow(Table, table=True):
     folder: str = _text(key=True)
     uidvalidity: int = _big()
     last_uid: int = _big()
+    modseq: int = _big()
+    compared_at: int = _big()
 
 
 class PollRow(Table, table=True):

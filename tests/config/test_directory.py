@@ -92,7 +92,9 @@ def test_aliases_that_people_type(shipped: Directory) -> None:
 def test_passwords_are_references(shipped: Directory) -> None:
     for box in shipped.mailboxes:
         assert box.password == (SecretRef("file", f"logins/{box.login}") if box.login else None)
-    assert all(not account.enabled and account.password.scheme == "file" for account in shipped.imap_accounts)
+    assert all(
+        not account.enabled and [ref.scheme for ref in account.secrets] == ["file"] for account in shipped.imap_accounts
+    )
 
 
 def test_postmaster_abuse_and_a_security_officer(shipped: Directory) -> None:

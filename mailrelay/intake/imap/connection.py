@@ -1,4 +1,4 @@
-"""A MailSource on one IMAP connection (RFC 3501, 2177, 6851, 4315). Knows how to say it; when and why is the poller's business."""
+"""A MailSource on one IMAP connection (RFC 3501, 2177, 6851, 4315, 7162): how to say it; when and why is the poller's business."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ import ipaddress
 import re
 import socket
 import ssl
-from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
 
 from mailrelay.intake.imap import answers
-from mailrelay.intake.imap.names import encode_name, is_quotable, quote, uid_set
+from mailrelay.intake.imap.framing import Reply
+from mailrelay.intake.imap.login import Credential, log_in
+from mailrelay.intake.imap.names import encode_name, quote, uid_set
 from mailrelay.intake.imap.source import BLOCK, REFUSED, REGISTERED, Listed, Selected, SourceLost, SourceRefused
 from mailrelay.intake.imap.wire import Wire
 from mailrelay.model.agency import ImapAccount
 
 IDLE_LIMIT = 9 * 60.0  # seconds; firewalls forget quiet connections after ten minutes or so
 CONNECT_TIME = 30.0
+_HIGHEST_MODSEQ = 2**63 - 1  # RFC 7162 section 3.1
 ANSWER_TIME = 60.0  # for one answer, a block of a mail included
 
 
 class Connection:
-    """A MailSource. `secret` is the password, or the access token of an account with `auth` xoauth2.
+    """A MailSource. `credential` gives the password or access token at each `open`.
 
     `patience` is how long one answer (a block of a mail included) may take, in seconds.
     """
@@ -31,16 +33,17 @@ class Connection:
     def __init__(
         self,
         account: ImapAccount,
-        secret: str,
+        credential: Credential,
         context: ssl.SSLContext,
         *,
         idle: bool = True,
         patience: float = ANSWER_TIME,
     ) -> None:
         self._account = account
-        self._secret = secret
+        self._credential = credential
         self._context = context
         self._may_idle = idle
+        self._may_ask_modseq = True
         self._patience = patience
         self._wire: Wire | None = None
 
@@ -55,11 +58,12 @@ class Connection:
         """Connect, secure the line, log in."""
         try:
             async with asyncio.timeout(CONNECT_TIME * 2):
+                secret = await self._credential.current()  # before a server waits for it
                 await self._connect()
                 await self._greet()
                 if self._account.tls == "starttls":
                     await self._secure()
-                await self._log_in()
+                await self._log_in(secret)
         except TimeoutError as fault:
             self._throw_away("no connection in time")
             raise SourceLost("no connection in time") from fault
@@ -69,7 +73,7 @@ class Connection:
             raise SourceLost(reason) from fault
 
     async def select(self, folder: str) -> Selected:
-        replies, text = await self._live.ask("SELECT", self._name(folder))
+        replies, text = await self._select(self._name(folder))
         codes = dict(filter(None, map(answers.code_of, replies)))
         if not answers.number(codes.get("UIDVALIDITY")):
             raise SourceRefused("SELECT: the server gives no lasting UIDs")
@@ -77,6 +81,7 @@ class Connection:
         permanent = codes.get("PERMANENTFLAGS")
         keywords = permanent is None or b"\\*" in permanent or REGISTERED.encode() in permanent
         self._live.bell.clear()  # it rang for what the first search will find
+        modseq = answers.number(codes.get("HIGHESTMODSEQ"))
         counts = [count for count in map(answers.exists, replies) if count is not None]
         return Selected(
             uidvalidity=answers.number(codes["UIDVALIDITY"]),
@@ -84,6 +89,7 @@ class Connection:
             exists=counts[-1] if counts else 0,
             keywords=keywords and not read_only,
             read_only=read_only,
+            modseq=modseq if modseq <= _HIGHEST_MODSEQ else 0,
         )
 
     async def create(self, folder: str) -> None:
@@ -217,33 +223,14 @@ class Connection:
         await wire.start_tls(self._context, self._account.host, CONNECT_TIME)
         await self._learn()
 
-    async def _log_in(self) -> None:
+    async def _log_in(self, secret: str) -> None:
         wire = self._live
         if wire.state == "AUTH":
             return
-        if self._account.auth == "xoauth2":
-            _, text = await self._log_in_by_token()
-        elif "LOGINDISABLED" in wire.capabilities:
-            raise SourceRefused("the server does not allow LOGIN on this line")
-        else:
-            _, text = await self._log_in_by_password()
+        text = await log_in(wire, self._account, self._credential, secret)
         wire.state = "AUTH"
         wire.capabilities = answers.capabilities_of(text.encode())
         await self._learn()
-
-    async def _log_in_by_password(self) -> tuple[object, str]:
-        user, password = self._account.user, self._secret
-        if is_quotable(user) and is_quotable(password):
-            return await self._live.ask("LOGIN", quote(user), quote(password))
-        # Literals carry any octet: {n}, then the server says go on, then the octets and the rest of the line.
-        name, word = user.encode(), password.encode()
-        return await self._live.ask("LOGIN", f"{{{len(name)}}}", pieces=(name + b" {%d}" % len(word), word))
-
-    async def _log_in_by_token(self) -> tuple[object, str]:
-        word = b64encode(f"user={self._account.user}\x01auth=Bearer {self._secret}\x01\x01".encode())
-        if "SASL-IR" in self._live.capabilities:
-            return await self._live.ask("AUTHENTICATE", "XOAUTH2", word.decode(), pieces=(b"",))
-        return await self._live.ask("AUTHENTICATE", "XOAUTH2", pieces=(word,))
 
     async def _learn(self) -> None:
         """Ask for the capabilities unless they came without asking."""
@@ -257,6 +244,16 @@ class Connection:
         replies, _ = await self._live.ask("SEARCH", criteria, uid=True)
         found = (numbers for numbers in map(answers.searched, replies) if numbers is not None)
         return tuple(sorted({uid for numbers in found for uid in numbers if uid > 0}))
+
+    async def _select(self, name: str) -> tuple[Sequence[Reply], str]:
+        if self._may_ask_modseq and "CONDSTORE" in self._live.capabilities:
+            try:
+                return await self._live.ask("SELECT", name, "(CONDSTORE)")
+            except SourceRefused as refusal:  # announced, but not known: RFC 7162 section 3.1.8
+                if not str(refusal).startswith("SELECT: BAD"):
+                    raise
+                self._may_ask_modseq = False
+        return await self._live.ask("SELECT", name)
 
     async def _move(self, uids: Sequence[int], name: str) -> None:
         wire, chosen = self._live, uid_set(uids)

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mailrelay.intake.imap.connection import Connection
+from mailrelay.intake.imap.login import Credential, Fixed, Renewable
 from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.poller import AccountState, Pace, Poller
-from mailrelay.intake.imap.source import MailSource
+from mailrelay.intake.imap.source import MailSource, SourceRefused
 from mailrelay.intake.imap.taking import Accept, House, Unreadable
+from mailrelay.intake.imap.tokens import Tokens
 from mailrelay.model.agency import Directory, ImapAccount, SecretRef
 from mailrelay.model.faults import NotFound
 from mailrelay.spool import Draft
@@ -37,7 +39,8 @@ class ImapDoor:
     `accounts` and `directory` return the snapshot in force; `read_secret` is asked at every login, so that a password may be
     changed while the service runs. `delivered_by_us` says whether a mail that bears our mark was delivered by us to that address.
     `unreadable` writes the notice to the owner when the door itself could not take a mail. `context` is the TLS context of
-    all accounts (default: the system's trust). `source` makes another MailSource than aioimaplib's.
+    all accounts (default: the system's trust). `source` makes another MailSource than aioimaplib's. `tokens` are for accounts
+    with `oauth`.
     """
 
     def __init__(
@@ -58,13 +61,16 @@ class ImapDoor:
         size_limit: int = SIZE_LIMIT,
         reconcile: timedelta = timedelta(minutes=10),
         alarm: timedelta = timedelta(minutes=15),
-        source: Callable[[ImapAccount, str], MailSource] | None = None,
+        source: Callable[[ImapAccount, Credential], MailSource] | None = None,
+        tokens: Tokens | None = None,
+        doubt: timedelta = timedelta(hours=1),
     ) -> None:
         self._accounts = accounts
         self._read_secret = read_secret
         self._now = now
-        self._pace = Pace(interval, reconcile, alarm)
+        self._pace = Pace(interval, reconcile, alarm, doubt)
         self._idle = idle
+        self._tokens = tokens
         self._context = context
         self._source = source or self._connection
         self._house = House(
@@ -143,9 +149,18 @@ class ImapDoor:
             log.error("imap-account-died", task=task.get_name(), exc_info=fault)
 
     def _open_source(self, account: ImapAccount) -> MailSource:
-        return self._source(account, self._read_secret(account.password))
+        return self._source(account, self._credential(account))
 
-    def _connection(self, account: ImapAccount, secret: str) -> MailSource:
+    def _credential(self, account: ImapAccount) -> Credential:
+        if account.oauth is not None:
+            if self._tokens is None:
+                raise SourceRefused("no tokens can be fetched here")
+            return Renewable(self._tokens, account.oauth)
+        if account.password is None:
+            raise SourceRefused("the account has no password")
+        return Fixed(self._read_secret, account.password)
+
+    def _connection(self, account: ImapAccount, credential: Credential) -> MailSource:
         if self._context is None:
             self._context = ssl.create_default_context()  # one for all: each holds a copy of the trusted roots
-        return Connection(account, secret, self._context, idle=self._idle)
+        return Connection(account, credential, self._context, idle=self._idle)

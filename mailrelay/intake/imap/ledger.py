@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from mailrelay.model.identity import MailId
@@ -26,12 +27,17 @@ class Ending(StrEnum):
 
 @dataclass(slots=True)
 class Place:
-    """Where the reading of a folder stands. `known_below`: mails below this UID may be old ones under a new UID."""
+    """Where the reading of a folder stands. `known_below`: mails below this UID may be old ones under a new UID.
+
+    `modseq` is the server's count of changes (0: none) at the last comparison of the whole folder, begun at `compared_at`.
+    """
 
     folder: str  # as the ledger names it
     uidvalidity: int
     last_uid: int
     known_below: int = 0
+    modseq: int = 0
+    compared_at: datetime | None = None
 
 
 class Ledger:
@@ -66,6 +72,13 @@ class Ledger:
             polls.set_cursor(tx, self._account, place.folder, place.uidvalidity, uid)
         return fresh
 
+    async def compared(self, place: Place, modseq: int, at: datetime) -> None:
+        """Note that every mail of the folder as it was at `modseq` has ended."""
+        place.modseq, place.compared_at = modseq, at
+        await self._store.write(
+            lambda tx: polls.set_compared(tx, self._account, place.folder, place.uidvalidity, modseq, at)
+        )
+
     def _begin(self, tx: Transaction, folder: str, uidvalidity: int, uid_next: int) -> Place:
         name = self._present_name(tx, folder)
         cursor = polls.cursor(tx, self._account, name)
@@ -79,7 +92,8 @@ class Ledger:
             polls.record(tx, self._account, name, 0, _NO_MAIL, "superseded")
             return self._start(tx, self._present_name(tx, folder), uidvalidity, border)
         note = polls.outcome(tx, self._account, name, uidvalidity, _NO_MAIL)
-        return Place(name, uidvalidity, last_uid, _border(note))
+        modseq, compared_at = polls.compared(tx, self._account, name)
+        return Place(name, uidvalidity, last_uid, _border(note), modseq, compared_at)
 
     def _start(self, tx: Transaction, name: str, uidvalidity: int, border: int) -> Place:
         polls.set_cursor(tx, self._account, name, uidvalidity, 0)

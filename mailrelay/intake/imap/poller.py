@@ -33,11 +33,15 @@ _LONGEST_RETRY = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often: `interval` between two looks, `reconcile` between two comparisons of folder and ledger, `alarm` without a look."""
+    """How often: `interval` between two looks, `reconcile` between two comparisons of folder and ledger, `alarm` without a look.
+
+    `doubt` is how long a server is believed that says that nothing has changed since the last comparison.
+    """
 
     interval: timedelta
     reconcile: timedelta = timedelta(minutes=10)
     alarm: timedelta = timedelta(minutes=15)
+    doubt: timedelta = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -87,6 +91,7 @@ class Poller:
         self._later: dict[int, _Later] = {}
         self._later_place = ("", 0)  # what the UIDs in `_later` mean
         self._reconciled_at: datetime | None = None
+        self._is_fresh = True  # `_selected` is what the server says now
         self._pause = _FIRST_PAUSE
         self._asked: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
@@ -136,6 +141,7 @@ class Poller:
             place = await self._ledger.begin(self._account.folder, self._selected.uidvalidity, self._selected.uid_next)
             self._keep_later(place)
             self._reconciled_at = None
+            self._is_fresh = True
             self.state.connected = True
             while True:
                 await self._pass(source, place)
@@ -159,11 +165,11 @@ class Poller:
         self._wake.clear()
         asked, self._asked = self._asked, []
         try:
-            await self._take_new(source, place)
-            await self._take_later(source, place)
             if self._reconciled_at is None or self._now() - self._reconciled_at >= self._pace.reconcile:
-                await self._reconcile(source, place)
-                self._reconciled_at = self._now()
+                await self._compare(source, place, doubted=bool(asked))
+            else:
+                await self._take_new(source, place)
+                await self._take_later(source, place)
         except BaseException:
             self._asked = asked + self._asked
             raise
@@ -171,6 +177,34 @@ class Poller:
         for waiting in asked:
             if not waiting.done():
                 waiting.set_result(None)
+
+    async def _compare(self, source: MailSource, place: Place, *, doubted: bool) -> None:
+        """Bring the whole folder and the ledger together, unless the server counts changes and there were none since the last time.
+
+        So a large box with nothing new costs one SELECT. The count is read before the searches: what changes in between has a
+        higher one. Our own marks change it too: the comparison after them is the one that is noted.
+        """
+        if not self._is_fresh and self._selected.modseq:
+            self._selected = await source.select(self._account.folder)
+            if self._selected.uidvalidity != place.uidvalidity:
+                raise SourceLost("the folder's UIDs have changed their meaning")
+        self._is_fresh = False
+        began = self._now()
+        if doubted or not self._is_unchanged(place, began):
+            await self._take_new(source, place)
+            await self._take_later(source, place)
+            await self._reconcile(source, place)
+            if self._selected.modseq and not self._later:
+                await self._ledger.compared(place, self._selected.modseq, began)
+        self._reconciled_at = self._now()
+
+    def _is_unchanged(self, place: Place, now: datetime) -> bool:
+        return (
+            place.compared_at is not None
+            and 0 < self._selected.modseq == place.modseq
+            and timedelta(0) <= now - place.compared_at < self._pace.doubt
+            and not self._later
+        )
 
     async def _take_new(self, source: MailSource, place: Place) -> None:
         while True:

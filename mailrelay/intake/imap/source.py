@@ -24,13 +24,17 @@ class SourceRefused(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """An opened folder. `keywords`: keywords of our own may be set; `uid_next` 0: the server did not say."""
+    """An opened folder. `keywords`: keywords of our own may be set; `uid_next` 0: the server did not say.
+
+    `modseq` grows with every change in the folder (RFC 7162: HIGHESTMODSEQ); 0: the server does not count.
+    """
 
     uidvalidity: int
     uid_next: int
     exists: int
     keywords: bool
     read_only: bool = False
+    modseq: int = 0
 
 
 @dataclass(frozen=True, slots=True)

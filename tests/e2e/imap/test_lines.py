@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from mailrelay.intake.imap.connection import Connection
+from mailrelay.intake.imap.login import Credential
 from mailrelay.model.agency import ImapAccount
 from tests.e2e.imap.conftest import Office, mail, until
 from tests.servers.dovecot import Dovecot
@@ -70,8 +71,8 @@ class TestConnection:
 
 
 def impatient(office: Office) -> object:
-    def source(account: ImapAccount, secret: str) -> Connection:
-        return Connection(account, secret, office.authority.client_context(), patience=1.0)
+    def source(account: ImapAccount, credential: Credential) -> Connection:
+        return Connection(account, credential, office.authority.client_context(), patience=1.0)
 
     return source
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailrelay.intake.imap.connection import Connection
+from mailrelay.intake.imap.login import Fixed
 from mailrelay.model.agency import ImapAccount, Purpose, SecretRef
 
 
@@ -98,7 +99,8 @@ def connect(
     port: int, secret: str = "secret", *, patience: float = 5.0, idle: bool = True, **changes: Any
 ) -> Connection:
     context = changes.pop("context", None) or ssl.create_default_context()
-    return Connection(replace(ACCOUNT, port=port, **changes), secret, context, patience=patience, idle=idle)
+    credential = changes.pop("credential", None) or Fixed(lambda _: secret, SecretRef("file", "x"))
+    return Connection(replace(ACCOUNT, port=port, **changes), credential, context, patience=patience, idle=idle)
 
 
 class Selecting:

@@ -110,6 +110,8 @@ def upgrade() -> None:
         sa.Column("folder", sa.Text(), nullable=False),
         sa.Column("uidvalidity", _BIG, nullable=False),
         sa.Column("last_uid", _BIG, nullable=False),
+        sa.Column("modseq", _BIG, nullable=False),
+        sa.Column("compared_at", _BIG, nullable=False),
         sa.PrimaryKeyConstraint("account", "folder", name=op.f("pk_poll_cursor")),
         sqlite_strict=True,
         sqlite_with_rowid=False,
