@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from mailrelay.store import Store, polls
-from tests.store.samples import mail_id
+from tests.store.samples import NOW, mail_id
 
 
 async def test_a_folder_is_read_on_from_its_cursor(store: Store) -> None:
@@ -16,6 +16,19 @@ async def test_a_folder_is_read_on_from_its_cursor(store: Store) -> None:
     assert await store.read(lambda tx: polls.cursor(tx, "a", "INBOX")) == (4294967295, 4294967294)
     assert await store.read(lambda tx: polls.cursor(tx, "a", "Đã đăng ký")) == (7, 1)
     assert await store.read(lambda tx: polls.cursor(tx, "b", "INBOX")) is None
+
+
+async def test_when_a_folder_was_compared(store: Store) -> None:
+    await store.write(lambda tx: polls.set_cursor(tx, "a", "INBOX", 7, 4))
+    assert await store.read(lambda tx: polls.compared(tx, "a", "INBOX")) == (0, None)
+    await store.write(lambda tx: polls.set_compared(tx, "a", "INBOX", 7, 2**63 - 1, NOW))
+    await store.write(lambda tx: polls.set_cursor(tx, "a", "INBOX", 7, 5))
+    assert await store.read(lambda tx: polls.compared(tx, "a", "INBOX")) == (2**63 - 1, NOW)
+    await store.write(lambda tx: polls.set_compared(tx, "a", "INBOX", 8, 1, NOW))
+    assert await store.read(lambda tx: polls.compared(tx, "a", "INBOX")) == (2**63 - 1, NOW), "other UIDs by now"
+    await store.write(lambda tx: polls.set_cursor(tx, "a", "INBOX", 8, 0))
+    assert await store.read(lambda tx: polls.compared(tx, "a", "INBOX")) == (0, None)
+    assert await store.read(lambda tx: polls.compared(tx, "b", "INBOX")) == (0, None)
 
 
 async def test_a_message_of_a_folder_has_one_outcome(store: Store) -> None:

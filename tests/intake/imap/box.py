@@ -18,6 +18,7 @@ class Box:
     uid_next: int | None = None
     keywords: bool = True
     read_only: bool = False
+    modseq: int = 0  # the test counts it up
     marks: dict[int, set[str]] = field(default_factory=dict)
     folders: dict[str, list[bytes]] = field(default_factory=dict)
     missing: bool = False  # the folder itself
@@ -59,7 +60,9 @@ class BoxSource:
         if box.missing:
             raise SourceRefused("SELECT: NO")
         uid_next = max(box.mails, default=0) + 1 if box.uid_next is None else box.uid_next
-        return Selected(box.uidvalidity, uid_next, len(box.mails), box.keywords and not box.read_only, box.read_only)
+        return Selected(
+            box.uidvalidity, uid_next, len(box.mails), box.keywords and not box.read_only, box.read_only, box.modseq
+        )
 
     async def create(self, folder: str) -> None:
         self._hear(f"CREATE {folder}")

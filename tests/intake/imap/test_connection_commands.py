@@ -35,6 +35,30 @@ class TestSelect:
         found = await self.select(b"* OK [UIDVALIDITY 3] x", b"* OK [PERMANENTFLAGS (\\Seen $Registered)] x")
         assert found.keywords
 
+    @pytest.mark.parametrize(
+        ("value", "modseq"), [(b"715194045007", 715194045007), (b"0", 0), (b"-1", 0), (b"9" * 19, 0), (b"9" * 40, 0)]
+    )
+    async def test_how_often_it_was_changed(self, value: bytes, modseq: int) -> None:
+        found = await self.select(b"* OK [UIDVALIDITY 3] x", b"* OK [HIGHESTMODSEQ " + value + b"] x")
+        assert found.modseq == modseq
+
+    async def test_condstore_is_asked_for_where_it_is_offered_and_given_up_where_it_is_not_known(self) -> None:
+        async def script(server: Dialog) -> None:
+            await server.log_in(b"IMAP4rev1 CONDSTORE")
+            assert await server.answer(done=b"BAD too many arguments") == b'SELECT "INBOX" (CONDSTORE)'
+            for _ in range(2):
+                assert await server.answer(b"* OK [UIDVALIDITY 3] x", done=b"OK in") == b'SELECT "INBOX"'
+            assert await server.answer(done=b"NO no such folder") == b'SELECT "INBOX"'
+
+        async with scripted(script) as port:
+            source = connect(port)
+            await source.open()
+            assert (await source.select("INBOX")).modseq == 0
+            await source.select("INBOX")
+            with pytest.raises(SourceRefused, match="no such folder"):
+                await source.select("INBOX")
+            source._throw_away("test over")
+
     async def test_no_lasting_uids(self) -> None:
         with pytest.raises(SourceRefused, match="lasting"):
             await self.select(b"* 3 EXISTS")
