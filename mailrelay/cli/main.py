@@ -33,10 +33,12 @@ log = typer.Typer(help="Nhật ký văn bản: tìm, liệt kê, xem. (The docum
 register = typer.Typer(help="Sổ văn bản đi, đến. (The register books.)", no_args_is_help=True)
 queue = typer.Typer(help="Hàng đợi chuyển thư. (The delivery queue.)", no_args_is_help=True)
 policy = typer.Typer(help="Quy tắc trong policies/. (The rule book.)", no_args_is_help=True)
+keys = typer.Typer(help="Khóa OpenPGP của các cơ quan. (The agencies' OpenPGP keys.)", no_args_is_help=True)
 app.add_typer(log, name="log")
 app.add_typer(register, name="register")
 app.add_typer(queue, name="queue")
 app.add_typer(policy, name="policy")
+app.add_typer(keys, name="keys")
 
 
 @app.callback(invoke_without_command=True)
@@ -310,6 +312,48 @@ def queue_return(
     from mailrelay.cli.queue import queue_return as run
 
     raise SystemExit(run(config, mail_id, recipient, reason, as_json=as_json))
+
+
+@keys.command("import")
+def keys_import(
+    file: Annotated[Path, typer.Argument(help="Tệp khóa công khai. (A file of public keys)")],
+    agency: Annotated[str, typer.Option("--agency", help="Mã hoặc ký hiệu cơ quan. (Agency id or symbol)")],
+    other_addresses: Annotated[
+        bool, typer.Option("--other-addresses", help="Nhận cả khóa mang địa chỉ ngoài cơ quan. (Foreign addresses too)")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Chỉ xem, không nhập. (Look only)")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Xem rồi nhập khóa công khai vào chùm khóa của một cơ quan. (Import public keys.)"""
+    from mailrelay.cli.keys import keys_import as run
+
+    raise SystemExit(run(config, file, agency, other_addresses=other_addresses, dry_run=dry_run, as_json=as_json))
+
+
+@keys.command("list")
+def keys_list(
+    agency: Annotated[str | None, typer.Option("--agency", help="Chỉ cơ quan này. (Only this agency)")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Các khóa đang có, hạn dùng và tình trạng. (The keys, their expiry and state.)"""
+    from mailrelay.cli.keys import keys_list as run
+
+    raise SystemExit(run(config, agency, as_json=as_json))
+
+
+@keys.command("expire")
+def keys_expire(
+    fingerprint: Annotated[str, typer.Argument(help="Vân tay, hoặc ít nhất 16 chữ số cuối. (Fingerprint)")],
+    agency: Annotated[str, typer.Option("--agency", help="Mã hoặc ký hiệu cơ quan. (Agency id or symbol)")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Từ nay thôi dùng một khóa; chữ ký cũ vẫn xét được. (Give a key up from now on.)"""
+    from mailrelay.cli.keys import keys_expire as run
+
+    raise SystemExit(run(config, fingerprint, agency, as_json=as_json))
 
 
 @policy.command("test")

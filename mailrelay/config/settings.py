@@ -147,9 +147,18 @@ class InspectionSettings:
         "", "word", "tên trong Authentication-Results; để trống: hostname", "authserv-id; empty: hostname"
     )
     pgp_home: Path | None = setting(
-        None, "path", "thư mục khóa OpenPGP, mỗi cơ quan một thư mục", "keyrings, one per agency"
+        None,
+        "path",
+        "thư mục khóa OpenPGP, mỗi cơ quan một thư mục; để trống: data_dir/keyrings",
+        "keyrings, one per agency; empty: data_dir/keyrings",
     )
     trust_roots: Path | None = setting(None, "path", "thư mục chứng thư gốc được tin cậy", "folder of trusted roots")
+    revocation_every: timedelta = setting(
+        timedelta(hours=6),
+        "duration",
+        "khoảng cách giữa hai lần tải danh sách thu hồi của các CA tin cậy",
+        "fetch the trusted CAs' revocation lists every",
+    )
     clamd: Path | None = setting(
         None, "path", "ổ cắm của clamd; để trống: không quét virus", "clamd socket; empty: no scan"
     )
@@ -274,6 +283,21 @@ class Settings:
     @property
     def spool_dir(self) -> Path:
         return self.data_dir / "spool"
+
+    @property
+    def keyrings_dir(self) -> Path:
+        """One GnuPG home for each agency, named by its id."""
+        return self.inspection.pgp_home or self.data_dir / "keyrings"
+
+    @property
+    def evidence_dir(self) -> Path:
+        """What verdicts rest on, by digest."""
+        return self.data_dir / "evidence"
+
+    @property
+    def revocation_dir(self) -> Path:
+        """Revocation lists and OCSP answers of the trusted CAs."""
+        return self.data_dir / "revocation"
 
     @property
     def maildir_root(self) -> Path:

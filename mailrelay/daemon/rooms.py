@@ -17,6 +17,7 @@ from mailrelay.daemon.activation import inherited_sockets
 from mailrelay.delivery.courier import Courier
 from mailrelay.delivery.dkim import Signer, SigningKey
 from mailrelay.delivery.settings import DeliverySettings
+from mailrelay.evidence import Evidence
 from mailrelay.inspection.dns import Resolver
 from mailrelay.inspection.examine import Inspector
 from mailrelay.inspection.limits import InspectionSettings
@@ -66,6 +67,7 @@ async def open_parts(office: Snapshot, stack: AsyncExitStack) -> Parts:
     return Parts(
         office=office,
         spool=Spool(settings.spool_dir, now=utc_now),
+        evidence=Evidence(settings.evidence_dir),
         store=store,
         inspector=inspector,
         courier=courier,
@@ -92,8 +94,10 @@ def build_inspector(settings: Settings, resolver: Resolver | None = None) -> Ins
             cpu_limit=max(1, int(chosen.cpu_time.total_seconds())),
             memory_limit=chosen.memory,
             dns_timeout=settings.dns.timeout.total_seconds(),
-            pgp_home=chosen.pgp_home,
+            pgp_home=settings.keyrings_dir,
             trust_roots=chosen.trust_roots,
+            revocation=settings.revocation_dir,
+            revocation_every=chosen.revocation_every,
             clamd=chosen.clamd,
         ),
         txt=resolver.txt,
@@ -250,7 +254,13 @@ def ticks(office: Snapshot, parts: Parts, imap: ImapDoor, suspended: list[str]) 
         while suspended:
             await _tell_suspended(office, parts, suspended.pop())
 
+    async def refresh_revocation() -> None:
+        fetched = await parts.inspector.refresh_revocation(parts.now())
+        if fetched:
+            log.info("revocation-refreshed", fetched=fetched)
+
     return (
+        Tick("revocation", timedelta(minutes=1), refresh_revocation),
         Tick("suspensions", timedelta(seconds=15), tell_suspensions),
         Tick("queue-age", timedelta(minutes=15), queue_age),
         Tick("delays", timedelta(minutes=1), tell_delays),

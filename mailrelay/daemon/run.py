@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mailrelay.config.office import Office
 from mailrelay.daemon import rooms
-from mailrelay.daemon.verbs import verbs
+from mailrelay.daemon.verbs import key_desk, verbs
 from mailrelay.failpoint import failpoint
 from mailrelay.intake.control import ControlDoor
 from mailrelay.model.envelope import Door
@@ -81,7 +81,8 @@ class Daemon:
         suspended: list[str] = []
         smtp = rooms.smtp_door(self.office, pipeline, parts, suspended)
         imap = rooms.imap_door(self.office, pipeline, parts)
-        control = ControlDoor(self._office.settings.listen.control, verbs(desk))
+        keys = key_desk(self._office.settings, parts.store, lambda: self._office.directory)
+        control = ControlDoor(self._office.settings.listen.control, verbs(desk, keys))
         schedule = build_schedule(rooms.ticks(self.office, parts, imap, suspended))
         async with asyncio.TaskGroup() as group:
             loops = [

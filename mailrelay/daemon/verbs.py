@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mailrelay.config.office import Office
+from mailrelay.config.settings import Settings
+from mailrelay.inspection.keyring import Keyrings
 from mailrelay.intake.control import Verb
+from mailrelay.model.agency import Directory
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import Dispatch
 from mailrelay.model.faults import NotFound
 from mailrelay.model.identity import MailId
 from mailrelay.pipeline.hold import Desk
+from mailrelay.pipeline.keys import KeyDesk
+from mailrelay.reports.keys import key_row
 from mailrelay.reports.trace import dispatch_row, entry_row
-from mailrelay.store.engine import DataLock, open_store
+from mailrelay.store.engine import DataLock, Store, open_store
 
 
-def verbs(desk: Desk) -> Mapping[str, Verb]:
+def verbs(desk: Desk, keys: KeyDesk) -> Mapping[str, Verb]:
     """Requests are JSON objects; a missing key is the caller's mistake (KeyError)."""
 
     async def accept(request: Mapping[str, Any]) -> Any:
@@ -37,7 +43,23 @@ def verbs(desk: Desk) -> Mapping[str, Verb]:
             return {"retried": await desk.retry(tuple(int(i) for i in request["dispatches"]), request["actor"])}
         return {"retried": await desk.retry_waiting(request["actor"], request["destination"])}
 
+    async def import_keys(request: Mapping[str, Any]) -> Any:
+        agency, found = await keys.put_in(
+            request["agency"],
+            base64.b64decode(request["data"], validate=True),
+            request["actor"],
+            other_addresses=bool(request.get("other_addresses")),
+            dry_run=bool(request.get("dry_run")),
+        )
+        return {"keys": [key_row(agency, key) for key in found], "imported": not request.get("dry_run")}
+
+    async def expire_key(request: Mapping[str, Any]) -> Any:
+        agency, found = await keys.give_up(request["agency"], request["fingerprint"], request["actor"])
+        return {"keys": [key_row(agency, key) for key in found]}
+
     return {
+        "keys.import": import_keys,
+        "keys.expire": expire_key,
         "register.accept": accept,
         "register.return": give_back,
         "queue.release": release,
@@ -51,12 +73,18 @@ async def act_alone(office: Office, verb: str, request: Mapping[str, Any]) -> An
     with DataLock(office.settings.data_dir):
         store = await open_store(office.settings.store.url)
         try:
-            wanted = verbs(Desk(store, lambda: office.directory, utc_now, lambda: None)).get(verb)
+            desk = Desk(store, lambda: office.directory, utc_now, lambda: None)
+            wanted = verbs(desk, key_desk(office.settings, store, lambda: office.directory)).get(verb)
             if wanted is None:
                 raise NotFound(f"Không có lệnh {verb}. (There is no verb {verb}.)")
             return await wanted(request)
         finally:
             await store.close()
+
+
+def key_desk(settings: Settings, store: Store, directory: Callable[[], Directory]) -> KeyDesk:
+    """The desk of the agencies' keys, on the keyrings of the settings."""
+    return KeyDesk(Keyrings(settings.keyrings_dir), store, directory, utc_now)
 
 
 def _sendings(sendings: tuple[Dispatch, ...]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailrelay.inspection import addresses, html, names
+from mailrelay.inspection import addresses, concealment, html, names
 from mailrelay.inspection.decoding import decoder
 from mailrelay.inspection.fields import Block, Field, decode, decode_bytes, tidy
 from mailrelay.inspection.limits import Limits
@@ -22,6 +22,7 @@ _MOST_FIELDS = 200
 _MOST_SUBJECTS = 50  # of attached mails
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
+_SEALED = frozenset(("multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime"))
 _COMMENT = re.compile(rb"\([^()]*\)")
 
 
@@ -37,12 +38,16 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All that one pass over a mail gave. `broken` names parts whose transfer encoding was foul."""
+    """All that one pass over a mail gave. `broken` names parts whose transfer encoding was foul.
+
+    `concealed` says how the HTML of a signed mail hides or loads something (`concealment`); of others it is not asked.
+    """
 
     content: Content
     files: tuple[File, ...]
     broken: tuple[str, ...]
     more_files: bool
+    concealed: frozenset[str] = frozenset()
 
 
 def read(source: Source, tree: Tree, limits: Limits, authserv_id: str, type_of: Callable[[bytes], str]) -> Reading:
@@ -63,6 +68,7 @@ def read(source: Source, tree: Tree, limits: Limits, authserv_id: str, type_of: 
         files=tuple(body.files),
         broken=tuple(body.broken),
         more_files=body.more_files,
+        concealed=frozenset(body.concealed),
     )
 
 
@@ -143,6 +149,8 @@ class _Body:
         self.files: list[File] = []
         self.broken: list[str] = []
         self.more_files = False
+        self.concealed: set[str] = set()
+        self._sealed = False
 
     def text(self) -> str:
         return "\n".join(self._plain or self._html)[: self._limits.text]
@@ -154,6 +162,7 @@ class _Body:
     def collect(self, tree: Tree) -> None:
         inside: set[int] = set()  # ids of parts that lie in an attached message: their text is not the mail's
         signatures = _signature_parts(tree.top)
+        self._sealed = tree.top.type.token in _SEALED
         for part in tree.top.walk():
             hidden = id(part) in inside
             if hidden or part.type.token.startswith("message/"):
@@ -188,6 +197,8 @@ class _Body:
         if by.broken and part.number not in self.broken:
             self.broken.append(part.number)
         text = decode_bytes(bytes(data[: self._limits.html]), part.type.get("charset"))
+        if is_html and self._sealed and target is self._html:
+            self.concealed |= concealment.find(text) | ({"too-long"} if len(data) >= self._limits.html else set())
         text = html.text_of(text) if is_html else text.replace("\r\n", "\n")
         if text.strip() and not full:
             target.append(tidy(text[: self._limits.text]))

@@ -34,12 +34,16 @@ _MOST_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class TxtAnswer:
-    """TXT records with their strings joined. `secure`: the resolver says that DNSSEC validated (AD). `ttl` in seconds."""
+    """TXT records with their strings joined. `secure`: the resolver says that DNSSEC validated (AD). `ttl` in seconds.
+
+    `signatures` are the RRSIG records that came along, as text: with them anybody can validate the answer again.
+    """
 
     records: tuple[bytes, ...]
     state: State
     secure: bool = False
     ttl: int = 0
+    signatures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class _Raw:
     state: State
     secure: bool
     ttl: int
+    signatures: tuple[str, ...] = ()
 
 
 _Key = tuple[str, str]
@@ -103,7 +108,7 @@ class Resolver:
         """Look up TXT records. Never raises for the world's faults: state is ok, none or temperror."""
         raw = await self._ask(name, "TXT")
         records = tuple(b"".join(record.strings) for record in raw.rrset)
-        return TxtAnswer(records, raw.state, raw.secure, raw.ttl)
+        return TxtAnswer(records, raw.state, raw.secure, raw.ttl, raw.signatures)
 
     async def mx(self, domain: str) -> MxAnswer:
         raw = await self._ask(domain, "MX")
@@ -166,7 +171,11 @@ async def _query(resolve: Callable[..., Awaitable[Any]], name: str, kind: str) -
         malformed = isinstance(fault, dns.name.LabelTooLong | dns.name.NameTooLong | dns.name.EmptyLabel | UnicodeError)
         return _Raw((), "none" if malformed else "temperror", False, 0)
     secure = bool(answer.response.flags & dns.flags.AD)
-    return _Raw(tuple(answer.rrset)[:_MOST_RECORDS], "ok", secure, int(answer.rrset.ttl))
+    signatures = (
+        record.to_text() for rrset in answer.response.answer if rrset.rdtype == dns.rdatatype.RRSIG for record in rrset
+    )
+    found = tuple(sorted(signatures))[:_MOST_RECORDS]
+    return _Raw(tuple(answer.rrset)[:_MOST_RECORDS], "ok", secure, int(answer.rrset.ttl), found)
 
 
 def _host(name: dns.name.Name) -> str:

@@ -10,8 +10,8 @@ from mailrelay.model.finding import Check, Finding, Verdict
 _ENCRYPTED_TYPES = frozenset(("application/pgp-encrypted", "application/pgp"))
 
 
-def check(tree: Tree, reading: Reading) -> list[Finding]:
-    """Return at most one finding of each kind."""
+def check(tree: Tree, reading: Reading, *, inline: bool) -> list[Finding]:
+    """Return at most one finding of each kind. `inline`: a signature inside the text is judged by a job of its own."""
     found: list[Finding] = []
     encrypted = next((part for part in tree.top.walk() if _is_encrypted(part)), None)
     text = reading.content.text
@@ -22,7 +22,7 @@ def check(tree: Tree, reading: Reading) -> list[Finding]:
     if malformed is not None:
         check = Check.SMIME if "pkcs7" in malformed.type.get("protocol").lower() else Check.OPENPGP
         found.append(note(check, Verdict.PERMERROR, "malformed-signature", part=malformed.number or "1"))
-    if "-----BEGIN PGP SIGNED MESSAGE-----" in text or "-----BEGIN PGP SIGNATURE-----" in text:
+    if not inline and ("-----BEGIN PGP SIGNED MESSAGE-----" in text or "-----BEGIN PGP SIGNATURE-----" in text):
         found.append(note(Check.OPENPGP, Verdict.NEUTRAL, "not-inspectable", reason="inline"))
     return found
 

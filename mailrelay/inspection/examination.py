@@ -10,27 +10,32 @@ import base64
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from mailrelay.inspection import seals, sender
+from mailrelay.inspection.asking import Asking, of_record
 from mailrelay.inspection.authentication import dmarc, spf
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.exchange import content_from_json, findings_from_json
+from mailrelay.inspection.exhibits import from_json as exhibits_from_json
 from mailrelay.inspection.jobs import Job
 from mailrelay.inspection.keyrings import author_of, keyrings
 from mailrelay.inspection.limits import InspectionSettings
+from mailrelay.inspection.revocation_cache import RevocationCache
 from mailrelay.inspection.slugs import note
 from mailrelay.inspection.workers import Worker, WorkerLost
 from mailrelay.model.agency import Directory
 from mailrelay.model.envelope import Door
+from mailrelay.model.evidence import Exhibit
 from mailrelay.model.finding import Check, Finding, Findings, Verdict
 from mailrelay.model.message import Content, Message
 from mailrelay.telemetry import log
 
 _MOST_QUESTIONS = 40
 _MOST_JOBS = 3000
-_HEAVY = frozenset(("pdf", "smime", "smime-opaque"))  # pyHanko is loaded in one worker only
+_HEAVY = frozenset(("pdf", "smime", "smime-opaque", "xml"))  # pyHanko is loaded in one worker only
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Bench:
     txt: Callable[[str], Awaitable[TxtAnswer]]
     names: spf.Names | None = None
     scan: Callable[[Path], Awaitable[Finding]] | None = None
+    revocation: RevocationCache | None = None
 
     @property
     def workers(self) -> list[Worker]:
@@ -72,6 +78,7 @@ class Examination:
         self._heavy = bench.large
         self._budget = settings.budget
         self._findings: list[Finding] = []
+        self._exhibits: dict[str, Exhibit] = {}
 
     async def run(self) -> Findings:
         """Read, look up and look into; what can go on meanwhile (SPF, the virus scanner) does."""
@@ -87,7 +94,7 @@ class Examination:
         finally:
             edge.cancel()
             scan.cancel()
-        return Findings(content, tuple(self._findings))
+        return Findings(content, tuple(self._findings), tuple(self._exhibits.values()))
 
     @property
     def _is_at_edge(self) -> bool:
@@ -100,8 +107,9 @@ class Examination:
         names = self._bench.names
         if names is None or not self._is_at_edge:
             return None
-        asked = spf.check(envelope.origin.peer, envelope.sender, envelope.origin.helo, names)
-        return await self._in_time(asked, Check.SPF, envelope.sender)
+        asking = Asking(names.txt, names)
+        asked = spf.check(envelope.origin.peer, envelope.sender, envelope.origin.helo, asking)
+        return self._proved(await self._in_time(asked, Check.SPF, envelope.sender), asking.exhibit())
 
     async def _vouch(self, content: Content, edge: asyncio.Future[Finding | None]) -> None:
         """Add what SPF found and what DMARC makes of SPF and DKIM."""
@@ -110,9 +118,21 @@ class Examination:
             return
         signatures = [finding for finding in self._findings if finding.check is Check.DKIM]
         authors = [author.address for author in content.senders]
-        asked = dmarc.check(authors, signatures, found, self._txt)
+        asking = Asking(self._txt)
+        asked = dmarc.check(authors, signatures, found, asking.txt)
         judged = await self._in_time(asked, Check.DMARC, authors[0] if authors else "")
+        judged = self._proved(judged, asking.exhibit())
         self._findings += [finding for finding in (found, judged) if finding is not None]
+
+    def _proved(self, finding: Finding | None, *pieces: Exhibit | None) -> Finding | None:
+        """The finding with the names of the evidence that it rests on, and when it was gathered."""
+        found = [piece for piece in pieces if piece is not None]
+        if finding is None or not found:
+            return finding
+        self._exhibits |= {piece.digest: piece for piece in found}
+        named = [{"kind": piece.kind, "sha256": piece.digest} for piece in found]
+        facts = {**finding.facts, "evidence": named, "checked_at": _now()}
+        return Finding(finding.check, finding.verdict, finding.subject, finding.detail, facts)
 
     async def _in_time(self, asked: Awaitable[Finding | None], check: Check, address: str) -> Finding | None:
         """What a check by name look-ups gave, or that it could not be made now."""
@@ -180,17 +200,21 @@ class Examination:
     async def _verify(self, questions: Sequence[str]) -> None:
         """Look up the keys and have the signatures judged. The worker may have been replaced meanwhile: read again then."""
         answers = await self._look_up(questions)
-        request = {"step": "verify", "id": self._message.mail_id, "answers": answers}
+        said = {name: _as_json(answer) for name, answer in answers.items()}
+        request = {"step": "verify", "id": self._message.mail_id, "answers": said}
         try:
             reply = await self._ask(self._worker, request)
             if reply.get("unknown"):
                 await self._ask(self._worker, self._request(header_only=False))
                 reply = await self._ask(self._worker, request)
-            self._findings += findings_from_json(reply.get("findings"))
+            found = findings_from_json(reply.get("findings"))
         except (WorkerLost, _StepFailed, ValueError) as fault:
             self._lost(Check.DKIM, "", fault)
+        else:
+            proved = (self._proved(one, *_keys_of(one, answers)) for one in found)
+            self._findings += [one for one in proved if one is not None]
 
-    async def _look_up(self, questions: Sequence[str]) -> dict[str, Any]:
+    async def _look_up(self, questions: Sequence[str]) -> dict[str, TxtAnswer]:
         """Ask for all names at once, within one time limit; what is not answered in time is a temporary fault."""
         tasks = {name: asyncio.ensure_future(self._txt(name)) for name in questions}
         await asyncio.wait(tasks.values(), timeout=self._settings.dns_timeout)
@@ -210,25 +234,40 @@ class Examination:
         }
         try:
             reply = await self._ask(worker, request)
-            findings = findings_from_json(reply.get("findings"))
+            findings = [self._asked(one) for one in findings_from_json(reply.get("findings"))]
+            exhibits = exhibits_from_json(reply.get("exhibits"))
         except (WorkerLost, _StepFailed, ValueError) as fault:
             self._lost(job.check, job.name, fault)
         else:
+            self._exhibits |= {piece.digest: piece for piece in exhibits}
             self._findings += self._read_by_office(job, findings, content)
+
+    def _asked(self, finding: Finding) -> Finding:
+        """Hand over what the worker would like to know of a certificate, and note when the verdict was made."""
+        if "evidence" not in finding.facts:
+            return finding
+        facts = {**finding.facts, "checked_at": _now()}
+        wanted = facts.pop("wanted", ())
+        if self._bench.revocation is not None and isinstance(wanted, list):
+            self._bench.revocation.want(one for one in wanted if isinstance(one, Mapping))
+        return Finding(finding.check, finding.verdict, finding.subject, finding.detail, facts)
 
     def _read_by_office(self, job: Job, findings: Sequence[Finding], content: Content) -> Sequence[Finding]:
         """What signatures mean in this house: the worker knows certificates, the directory knows whose they are."""
         if job.check is Check.PDF:
             return seals.read(findings, self._directory)
         if job.check is Check.SMIME:
-            return [seals.of_author(finding, author_of(content), self._directory) for finding in findings]
+            return seals.of_author(findings, author_of(content), self._directory)
+        if job.check is Check.XML:
+            return [seals.of_file(finding, self._directory) for finding in findings]
         return findings
 
     def _context(self, job: Job, content: Content) -> dict[str, Any]:
         """What the check needs to know of the house."""
-        if job.kind == "openpgp":
-            return keyrings(self._settings.pgp_home, self._directory, content)
-        return {"at": self._message.received_at.timestamp()}
+        at = self._message.received_at.timestamp()
+        if job.check is Check.OPENPGP:
+            return {**keyrings(self._settings.pgp_home, self._directory, content), "at": at}
+        return {"at": at}
 
     def _lost(self, check: Check, subject: str, fault: Exception) -> None:
         """Note that a step gave nothing: the worker was lost over it, or the step failed inside it."""
@@ -252,11 +291,25 @@ def _jobs(reply: Mapping[str, Any]) -> list[Job]:
     return [Job.from_json(job) for job in jobs]
 
 
-def _answer(task: asyncio.Future[TxtAnswer]) -> dict[str, Any]:
+def _answer(task: asyncio.Future[TxtAnswer]) -> TxtAnswer:
     if not task.done():
         task.cancel()
     elif task.exception() is None:
-        answer = task.result()
-        records = [base64.b64encode(record).decode("ascii") for record in answer.records]
-        return {"records": records, "state": answer.state, "secure": answer.secure}
-    return {"records": [], "state": "temperror", "secure": False}
+        return task.result()
+    return TxtAnswer((), "temperror")
+
+
+def _as_json(answer: TxtAnswer) -> dict[str, Any]:
+    records = [base64.b64encode(record).decode("ascii") for record in answer.records]
+    return {"records": records, "state": answer.state, "secure": answer.secure}
+
+
+def _keys_of(finding: Finding, answers: Mapping[str, TxtAnswer]) -> list[Exhibit]:
+    """The key records that a DKIM or ARC verdict rests on, as they were seen."""
+    selector, domain = finding.facts.get("selector"), finding.facts.get("domain")
+    names = [f"{selector}._domainkey.{domain}"] if finding.check is Check.DKIM else finding.facts.get("keys", ())
+    return [of_record(str(name), answers[str(name)]) for name in names if str(name) in answers]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from mailrelay.inspection import fetching
 from mailrelay.inspection.antivirus import Clamd
 from mailrelay.inspection.authentication.spf import Names
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.examination import Bench, Examination
 from mailrelay.inspection.limits import InspectionSettings
-from mailrelay.inspection.workers import Worker
+from mailrelay.inspection.revocation_cache import Fetch, RevocationCache
+from mailrelay.inspection.workers import Worker, WorkerLost
 from mailrelay.model.agency import Directory
 from mailrelay.model.finding import Finding, Findings
 from mailrelay.model.message import Message
@@ -21,7 +25,7 @@ class Inspector:
     """Facts about mails. One per process; `start` before the first mail, `close` at the end.
 
     `txt` looks up DKIM keys. `names` (a `dns.Resolver`) is asked for SPF and DMARC, which are not judged without it. `scan` stands
-    in for the clamd of the settings: any scanner that takes a file and gives a finding.
+    in for the clamd of the settings: any scanner that takes a file and gives a finding. `fetch` reaches the CAs' servers.
     """
 
     def __init__(
@@ -31,12 +35,18 @@ class Inspector:
         txt: Callable[[str], Awaitable[TxtAnswer]],
         names: Names | None = None,
         scan: Callable[[Path], Awaitable[Finding]] | None = None,
+        fetch: Fetch = fetching.fetch,
     ) -> None:
         small = Worker("small", settings)
         large = Worker("large", settings) if settings.workers > 1 else small
         if scan is None and settings.clamd is not None:
             scan = Clamd(settings.clamd, settings.scan_limit).scan
-        self._bench = Bench(settings, small, large, txt, names, scan)
+        self._revocation: RevocationCache | None = None
+        if settings.trust_roots is not None and settings.revocation is not None:
+            self._revocation = RevocationCache(
+                settings.revocation, settings.trust_roots, fetch, self._vet, every=settings.revocation_every
+            )
+        self._bench = Bench(settings, small, large, txt, names, scan, self._revocation)
 
     async def start(self) -> None:
         """Start the worker processes. Raises InspectionFault when they do not come up."""
@@ -52,3 +62,14 @@ class Inspector:
     async def examine(self, message: Message, path: Path, directory: Directory) -> Findings:
         """Return what can be known of a mail. Raises InspectionFault only, when no worker can be started."""
         return await Examination(self._bench, message, path, directory).run()
+
+    async def refresh_revocation(self, now: datetime) -> int:
+        """Fetch the revocation lists and answers that are due; return how many came. Called by a timed job."""
+        return await self._revocation.refresh(now) if self._revocation is not None else 0
+
+    async def _vet(self, path: Path, kind: str) -> Mapping[str, Any]:
+        request = {"step": "vet", "path": str(path), "kind": kind}
+        try:
+            return await self._bench.large.ask(request, self._bench.settings.time_limit)
+        except WorkerLost as lost:
+            return {"fault": f"worker-{lost.cause}"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from mailrelay.inspection import names, tnef
+from mailrelay.inspection import cleartext, names, scope, tnef
 from mailrelay.inspection.content import File, Reading
 from mailrelay.inspection.decoding import decoded, decoder
 from mailrelay.inspection.mime import Part, Tree
@@ -15,13 +15,16 @@ from mailrelay.model.finding import Check
 
 _KINDS = {
     "openpgp": Check.OPENPGP,
+    "openpgp-inline": Check.OPENPGP,
     "smime": Check.SMIME,
     "smime-opaque": Check.SMIME,
     "pdf": Check.PDF,
     "pdf-active": Check.PDF_ACTIVE,
+    "xml": Check.XML,
     "archive": Check.ARCHIVE,
     "office": Check.MACRO,
 }
+_MOST_INLINE = 3  # texts with a signature inside that are judged
 _PACKED = "zip rar 7z tar gz tgz bz2 tbz2 xz txz lzma zst cab lzh lha arj ace cpio z ar xar war ear"
 _PAPERS = (
     "doc docx docm dot dotx dotm xls xlsx xlsm xlsb xlt xltx xltm xla xlam ppt pptx pptm pps ppsx ppsm pot potx potm rtf odt ods "
@@ -42,6 +45,7 @@ _ARCHIVE_TYPES = (
     *("application/zstd", "application/x-zstd", "application/vnd.ms-cab", "application/x-lzh", "application/x-lha"),
     *("application/x-arj", "application/x-cpio", "application/x-archive", "application/x-xar"),
 )
+_XML_TYPES = frozenset(("text/xml", "application/xml"))
 _OFFICE_TYPES = (
     *(
         "application/msword",
@@ -59,7 +63,8 @@ class Job:
     """`kind` chooses the check; the range and encoding tell where the file lies in the mail.
 
     For a signature block `start` to `end` is the signed part with its header, `signature_start` to `signature_end` the block
-    (in `encoding`), and `whole` tells that the signed part is all that the mail shows.
+    (in `encoding`), and `reason` tells why the signed part is not all that the mail shows ("" when it is). For a text with a
+    signature inside `type` is its character set.
     """
 
     kind: str
@@ -71,12 +76,17 @@ class Job:
     type: str = ""
     declared: str = ""
     size: int = 0
-    whole: bool = False
+    reason: str = ""
     signature_start: int = 0
     signature_end: int = 0
     wrap_start: int = 0  # the opaque S/MIME block in the mail whose content the other offsets are in
     wrap_end: int = 0
     wrap_encoding: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the signed part is all that the mail shows."""
+        return not self.reason
 
     @property
     def check(self) -> Check:
@@ -103,19 +113,40 @@ class Job:
 _NAMES = tuple(field.name for field in fields(Job))
 
 
-def of(tree: Tree, reading: Reading) -> list[Job]:
+def of(source: Source, tree: Tree, reading: Reading) -> list[Job]:
     """Return the jobs of one mail in the order of its parts."""
     jobs: list[Job] = []
     for part in tree.top.walk():
         kind = _signature_kind(part)
-        whole = part is tree.top or (part.wrapper is tree.top and part is tree.top.children[0])
+        if not kind:
+            continue
+        reason = scope.beyond(source, tree, reading, part)
         if kind == "smime-opaque":
-            jobs.append(_placed(part, kind, "", whole=whole))
-        elif kind:
-            jobs.append(_signed(part, kind, whole=whole))
+            jobs.append(_placed(part, kind, reason))
+        else:
+            jobs.append(_signed(part, kind, reason))
+    jobs += _inline(source, tree, reading)
     for file in reading.files:
         jobs += [_file(kind, file) for kind in _kinds(file)]
     return jobs
+
+
+def _inline(source: Source, tree: Tree, reading: Reading) -> list[Job]:
+    """One job for each shown text that bears a signature inside."""
+    if cleartext.MARK.decode() not in reading.content.text:
+        return []
+    found: list[Job] = []
+    attached = {id(file.part) for file in reading.files}
+    for part in tree.top.walk():
+        if part.children or part.type.token != "text/plain" or id(part) in attached:
+            continue
+        if any(cleartext.MARK in block for block in part.content(source)):
+            delsp = "delsp" if part.type.get("delsp").strip().lower() == "yes" else ""
+            place = _placed(part, "openpgp-inline", scope.beyond_inline(tree, reading, part))
+            found.append(replace(place, type=part.type.get("charset"), declared=delsp))
+        if len(found) >= _MOST_INLINE:
+            break
+    return found
 
 
 def _signature_kind(part: Part) -> str:
@@ -138,11 +169,11 @@ def _wrap(part: Part) -> dict[str, Any]:
     )
 
 
-def _placed(part: Part, kind: str, name: str, *, whole: bool = False) -> Job:
-    return Job(kind, part.number or "1", name, part.body, part.end, part.encoding, whole=whole, **_wrap(part))
+def _placed(part: Part, kind: str, reason: str) -> Job:
+    return Job(kind, part.number or "1", "", part.body, part.end, part.encoding, reason=reason, **_wrap(part))
 
 
-def _signed(part: Part, kind: str, *, whole: bool) -> Job:
+def _signed(part: Part, kind: str, reason: str) -> Job:
     content, block = part.children
     return Job(
         kind=kind,
@@ -151,7 +182,7 @@ def _signed(part: Part, kind: str, *, whole: bool) -> Job:
         start=content.start,
         end=content.end,
         encoding=block.encoding,
-        whole=whole,
+        reason=reason,
         signature_start=block.body,
         signature_end=block.end,
         **_wrap(part),
@@ -174,6 +205,11 @@ def _file(kind: str, file: File) -> Job:
     )
 
 
+def _begins_as_xml(head: bytes) -> bool:
+    begin = head[:200].removeprefix(b"\xef\xbb\xbf").lstrip()
+    return begin.startswith((b"<?xml", b"\xff\xfe<\x00", b"\xfe\xff\x00<"))
+
+
 def _kinds(file: File) -> list[str]:
     """A file may be several things at once: an office document is a ZIP, a polyglot is what it claims and what it is."""
     kind = file.attachment.type
@@ -181,6 +217,8 @@ def _kinds(file: File) -> list[str]:
     found = []
     if kind == "application/pdf" or b"%PDF-" in file.head[:1024] or ("pdf" in extensions and file.attachment.size):
         found += ["pdf", "pdf-active"]
+    if kind in _XML_TYPES or "xml" in extensions or file.attachment.declared in _XML_TYPES or _begins_as_xml(file.head):
+        found.append("xml")
     is_office = kind.startswith(_OFFICE_TYPES) or bool(extensions & _OFFICE)
     if is_office:
         found.append("office")

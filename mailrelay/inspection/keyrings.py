@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mailrelay.inspection.keyring import ended_keys
 from mailrelay.model.agency import Agency, Directory
 from mailrelay.model.message import Content
 
@@ -17,7 +18,7 @@ def author_of(content: Content) -> str:
 
 
 def keyrings(home: Path | None, directory: Directory, content: Content) -> dict[str, Any]:
-    """Return {"own": keyring or None, "others": [keyring, …]} as JSON; a keyring is {agency, home, fingerprints}."""
+    """Return {"own": keyring or None, "others": [keyring, …]} as JSON; a keyring is {agency, home, fingerprints, ended}."""
     if home is None:
         return {"own": None, "others": []}
     own = directory.agency_of(author_of(content))
@@ -30,4 +31,6 @@ def keyrings(home: Path | None, directory: Directory, content: Content) -> dict[
 
 
 def _keyring(home: Path, agency: Agency) -> dict[str, Any]:
-    return {"agency": agency.agency_id, "home": str(home / agency.agency_id), "fingerprints": list(agency.openpgp_keys)}
+    own = home / agency.agency_id
+    listed = list(agency.openpgp_keys)
+    return {"agency": agency.agency_id, "home": str(own), "fingerprints": listed, "ended": ended_keys(own)}

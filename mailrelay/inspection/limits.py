@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class Limits:
     file: int = 100 * 1024 * 1024  # decoded bytes of one attachment that are looked into
     pdf: int = 60 * 1024 * 1024  # bytes of a PDF file whose signatures are verified
     pdf_signatures: int = 16
+    xml: int = 16 * 1024 * 1024  # bytes of an XML file whose signatures are verified
 
     def as_json(self) -> dict[str, int]:
         return asdict(self)
@@ -62,6 +64,8 @@ class InspectionSettings:
     pgp_home: Path | None = None
     gpg: str = "gpg"
     trust_roots: Path | None = None
+    revocation: Path | None = None  # the cache of lists and answers (`revocation_cache`)
+    revocation_every: timedelta = timedelta(hours=6)  # between two fetches of a list that is in date
     work_dir: Path | None = None
     clamd: Path | str | None = None  # its Unix socket, or "host:port"
     scan_limit: float = 60.0  # wall clock of one virus scan

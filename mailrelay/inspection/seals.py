@@ -26,7 +26,9 @@ _WORST_FIRST = (
         "revoked",
         "expired",
         "untrusted",
+        "revoked-later",
         "weak-algorithm",
+        "revocation-unknown",
     ),
 )
 _CUT_SHORT = frozenset(("encrypted", "too-big", "unsigned", "worker-killed", "time-limit", "check-error"))
@@ -42,8 +44,24 @@ def read(findings: Sequence[Finding], directory: Directory) -> list[Finding]:
     return [*signatures, _reading(signed, signatures)]
 
 
-def of_author(finding: Finding, author: str, directory: Directory) -> Finding:
-    """Judge whether a good S/MIME signature is the author's: by address, or by the name of the author's agency."""
+def of_author(findings: Sequence[Finding], author: str, directory: Directory) -> list[Finding]:
+    """Judge whether the S/MIME signatures of one block are the author's.
+
+    Where there are several, all must be good and the author's: else none passes, for a reader shows one name.
+    """
+    judged = [_of_author(finding, author, directory) for finding in findings]
+    if all(finding.verdict is Verdict.PASS for finding in judged):
+        return judged
+    return [
+        note(one.check, Verdict.POLICY, "several-signatures", one.subject, **one.facts)
+        if one.verdict is Verdict.PASS
+        else one
+        for one in judged
+    ]
+
+
+def _of_author(finding: Finding, author: str, directory: Directory) -> Finding:
+    """By address, or by the name of the author's agency."""
     facts = {**finding.facts}
     own = _names(directory).get(fold(str(facts.get("signer", ""))))
     house = directory.agency_of(author)
@@ -52,6 +70,11 @@ def of_author(finding: Finding, author: str, directory: Directory) -> Finding:
     if finding.detail != "good" or is_author or (own is not None and own is house):
         return Finding(finding.check, finding.verdict, finding.subject, finding.detail, facts)
     return note(finding.check, Verdict.POLICY, "other-signer", finding.subject, **facts)
+
+
+def of_file(finding: Finding, directory: Directory) -> Finding:
+    """Add to the signature of an XML file whose it is: an agency's of the directory, or a person's."""
+    return _with_role(finding, _names(directory))
 
 
 def _names(directory: Directory) -> dict[str, Agency]:
@@ -80,7 +103,7 @@ def _first(names: dict[str, Agency], words: Iterable[object]) -> Agency | None:
 def _reading(signed: Sequence[Finding], everything: Sequence[Finding]) -> Finding:
     worst = next((slug for slug in _WORST_FIRST for finding in everything if finding.detail == slug), "")
     roles = {finding.facts.get("role") for finding in signed}
-    detail = worst or ("both" if len(roles) > 1 else "agency" if roles == {"agency"} else "person")
+    detail = worst or _kind(signed, roles)
     verdict = next((finding.verdict for finding in everything if finding.detail == worst), Verdict.PASS)
     facts: dict[str, Any] = {
         "part": signed[0].facts.get("part", ""),
@@ -88,6 +111,24 @@ def _reading(signed: Sequence[Finding], everything: Sequence[Finding]) -> Findin
         "signatures": len(signed),
         "signers": [finding.facts.get("signer", "") for finding in signed],
         "roles": sorted(str(role) for role in roles),
+        "in_order": _is_in_order(signed),
+        "valid_when_signed": all(finding.facts.get("valid_when_signed") is True for finding in signed),
+        "valid_now": all(finding.facts.get("valid_now") is True for finding in signed),
         "agencies": sorted({str(finding.facts.get("agency")) for finding in signed} - {"", "None"}),
     }
     return note(Check.PDF, verdict, detail, signed[0].subject, **facts)
+
+
+def _kind(signed: Sequence[Finding], roles: set[object]) -> str:
+    """Whose signatures a sound file bears. An agency's alone on a scan, or one that says so, makes an electronic copy."""
+    if len(roles) > 1:
+        return "both"
+    if roles != {"agency"}:
+        return "person"
+    return "copy" if any(finding.facts.get("copy") or finding.facts.get("scan") for finding in signed) else "agency"
+
+
+def _is_in_order(signed: Sequence[Finding]) -> bool:
+    """The person signs first, then the agency (Decree 30, article 32): False when an agency's signature came before a person's."""
+    roles = [finding.facts.get("role") for finding in signed]
+    return "agency" not in roles or "person" not in roles[roles.index("agency") :]

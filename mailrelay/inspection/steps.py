@@ -12,6 +12,7 @@ from mailrelay.inspection import content, enveloped, filetypes, inline, jobs, lo
 from mailrelay.inspection.authentication import arc, signatures
 from mailrelay.inspection.authentication.domains import organisational_domain
 from mailrelay.inspection.exchange import content_to_json, finding_to_json
+from mailrelay.inspection.exhibits import Exhibits
 from mailrelay.inspection.limits import Limits
 from mailrelay.inspection.source import Source
 from mailrelay.model.finding import Finding
@@ -59,8 +60,8 @@ class Steps:
         organisational_domain("hoabinh.gov.vn")  # the same for the suffix list
 
     def carry_out(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Carry out one request; its "step" is read, verify or look."""
-        steps = {"read": self._read, "verify": self._verify, "look": self._look}
+        """Carry out one request; its "step" is read, verify, look or vet."""
+        steps = {"read": self._read, "verify": self._verify, "look": self._look, "vet": self._vet}
         return steps[request["step"]](request)
 
     def _read(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,11 +71,12 @@ class Steps:
             tree = mime.walk(source, self._limits, _unwrap, header_only=header_only)
             reading = content.read(source, tree, self._limits, self._authserv_id, filetypes.type_of)
             unverified = None if header_only else self._prepare(source, tree, reading, float(request["at"]))
+            work = jobs.of(source, tree, reading)
         findings: list[Finding] = structure.check(tree, reading, self._limits, smtputf8=bool(request.get("smtputf8")))
         for file in reading.files:
             findings += names.check(file.attachment.name, file.attachment.names, file.attachment.part)
             findings += filetypes.check(file)
-        findings += enveloped.check(tree, reading)
+        findings += enveloped.check(tree, reading, inline=any(job.kind == "openpgp-inline" for job in work))
         findings += inline.check(reading.content.text)
         questions: list[str] = []
         if unverified is not None:
@@ -87,7 +89,7 @@ class Steps:
             "content": content_to_json(reading.content),
             "findings": [finding_to_json(finding) for finding in findings],
             "questions": questions,
-            "jobs": [job.as_json() for job in jobs.of(tree, reading)],
+            "jobs": [job.as_json() for job in work],
         }
 
     def _prepare(self, source: Source, tree: mime.Tree, reading: content.Reading, at: float) -> _Unverified | None:
@@ -128,6 +130,13 @@ class Steps:
     def _look(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Look into one file or signature block. Heavy libraries are loaded when the first of their kind comes."""
         job = jobs.Job.from_json(request["job"])
+        exhibits = Exhibits()
         with Source(Path(request["path"])) as source:
-            findings = looks.look(job, source, request.get("context") or {}, self._limits, self._setup)
-        return {"findings": [finding_to_json(finding) for finding in findings]}
+            findings = looks.look(job, source, request.get("context") or {}, self._limits, self._setup, exhibits)
+        return {"findings": [finding_to_json(finding) for finding in findings], "exhibits": exhibits.as_json()}
+
+    def _vet(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Judge a revocation list or OCSP answer that was fetched."""
+        from mailrelay.inspection import trust, vetting
+
+        return vetting.vet(Path(request["path"]), str(request["kind"]), trust.load(str(self._setup["trust_roots"])))

@@ -190,4 +190,5 @@ def _setup(settings: InspectionSettings) -> dict[str, Any]:
         "cpu": settings.cpu_limit,
         "gpg": settings.gpg,
         "trust_roots": str(settings.trust_roots or ""),
+        "revocation": str(settings.revocation or ""),
     }

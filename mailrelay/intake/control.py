@@ -18,7 +18,7 @@ from mailrelay.telemetry import log
 
 Verb = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
-_LONGEST = 64 * 1024  # octets of one request
+_LONGEST = 512 * 1024  # octets of one request: a file of keys fits in
 
 
 class ControlDoor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from mailrelay.model.evidence import Exhibit
 from mailrelay.model.message import Content
 
 
@@ -67,10 +68,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that inspection learnt of one mail."""
+    """All that inspection learnt of one mail. The `exhibits` are what findings name in their fact `evidence`."""
 
     content: Content
     findings: tuple[Finding, ...] = ()
+    exhibits: tuple[Exhibit, ...] = ()
 
     def of(self, check: Check) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.check is check)

@@ -13,9 +13,11 @@ from mailrelay.config.office import Office
 from mailrelay.inspection.authentication import results_field
 from mailrelay.inspection.document import recognise, secrecy_mark
 from mailrelay.inspection.examine import Inspector
+from mailrelay.inspection.exhibits import names_in
 from mailrelay.model.decision import Action, Decision
 from mailrelay.model.document import MessageClass, Recognition, Secrecy
 from mailrelay.model.envelope import Door, Envelope, Recipient
+from mailrelay.model.evidence import Exhibit
 from mailrelay.model.finding import Check, Finding, Findings, Verdict
 from mailrelay.model.message import Attachment, Content, Message, MessageState, Rendering
 from mailrelay.model.record import MailRecord, veiled
@@ -37,6 +39,13 @@ class Judgement:
     recognition: Recognition
     recipients: tuple[Recipient, ...]
     secrecy: Secrecy
+    exhibits: tuple[Exhibit, ...] = ()
+
+    @property
+    def evidence(self) -> tuple[Exhibit, ...]:
+        """The pieces that the findings which the log keeps rest on: of a letter none, for its findings lose their facts."""
+        named = {digest for finding in self.kept.findings for digest in names_in(finding.facts)}
+        return tuple(piece for piece in self.exhibits if piece.digest in named)
 
     @property
     def kept(self) -> MailRecord:
@@ -62,7 +71,7 @@ def judge_findings(message: Message, findings: Findings, office: Office) -> Judg
         added.append(Finding(Check.SECRECY, Verdict.FAIL, "", secrecy.value.replace("_", "-")))
     if content.received_count > office.settings.limits.received_count:
         added.append(Finding(Check.STRUCTURE, Verdict.FAIL, "", "loop", {"received": content.received_count}))
-    findings = Findings(content, (*findings.findings, *added))
+    findings = replace(findings, findings=(*findings.findings, *added))
     envelope = message.envelope
     recognition = recognise(content, envelope, office.directory, message.received_at)
     recipients = expand(envelope.recipients, office.directory)
@@ -84,7 +93,7 @@ def judge_findings(message: Message, findings: Findings, office: Office) -> Judg
         rendering=_rendering(message, findings, office),
         repeat_key=repeat_key(envelope, content, message.digest),
     )
-    return Judgement(record, content, recognition, recipients, secrecy)
+    return Judgement(record, content, recognition, recipients, secrecy, findings.exhibits)
 
 
 def enforceable(decision: Decision, envelope: Envelope) -> Decision:

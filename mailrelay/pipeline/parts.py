@@ -10,6 +10,7 @@ from datetime import datetime
 from mailrelay.config.office import Office
 from mailrelay.delivery.courier import Courier
 from mailrelay.delivery.dkim import Signer
+from mailrelay.evidence import Evidence
 from mailrelay.inspection.examine import Inspector
 from mailrelay.receipts.seal import Sealer
 from mailrelay.spool import Spool
@@ -36,6 +37,7 @@ class Parts:
 
     office: Callable[[], Office]
     spool: Spool
+    evidence: Evidence
     store: Store
     inspector: Inspector
     courier: Courier

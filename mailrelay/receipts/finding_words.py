@@ -106,6 +106,7 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "expired-key": Text("khóa ký đã hết hạn", "key expired"),
         "revoked-key": Text("khóa ký đã bị thu hồi", "key revoked"),
         "expired-signature": Text("chữ ký đã hết hạn", "signature expired"),
+        "future": Text("thời điểm ký ở tương lai", "dated in the future"),
         "other-agency": Text("khóa của cơ quan khác", "key of another agency"),
         "weak-algorithm": Text("thuật toán băm đã cũ", "old algorithm"),
         "several-signatures": Text("nhiều chữ ký trong một khối, chưa kết luận", "several signatures, not judged"),
@@ -125,9 +126,16 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "modified-after-signing": Text("tệp bị sửa sau khi ký", "changed after signing"),
         "broken": Text("chữ ký số không khớp với tệp", "does not match the file"),
         "untrusted": Text("chứng thư không do tổ chức tin cậy cấp", "certificate of no trusted issuer"),
-        "expired": Text("chứng thư đã hết hạn", "certificate expired"),
+        "expired": Text("chứng thư hết hạn khi ký", "certificate expired when signed"),
         "revoked": Text("chứng thư đã bị thu hồi", "certificate revoked"),
-        "weak-algorithm": Text("ký bằng thuật toán cũ", "old algorithm"),
+        "revoked-later": Text(
+            "hợp lệ khi ký, chứng thư bị thu hồi sau đó", "valid when signed, certificate given up later"
+        ),
+        "revocation-unknown": Text(
+            "hợp lệ, nhưng hiện chưa biết chứng thư có bị thu hồi hay không", "good, but revocation is not known now"
+        ),
+        "copy": Text("bản sao điện tử (sao y) có chữ ký số cơ quan", "an electronic copy signed by an agency"),
+        "weak-algorithm": Text("hợp lệ khi ký, thuật toán cũ", "valid when signed, old algorithm"),
         "too-many": Text("quá nhiều chữ ký, không kiểm tra hết", "too many signatures"),
         **_FILE,
         **_WORKERS,
@@ -174,12 +182,17 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "untrusted": Text("chứng thư không do tổ chức được tin cậy cấp", "the certificate's CA is not trusted"),
         "expired": Text("chứng thư không còn hạn khi ký", "the certificate was not valid when signing"),
         "revoked": Text("chứng thư đã bị thu hồi", "the certificate was revoked"),
+        "revocation-unknown": Text(
+            "hợp lệ, nhưng hiện chưa biết chứng thư có bị thu hồi hay không", "good, but revocation is not known now"
+        ),
         "weak-algorithm": Text("ký bằng thuật toán cũ", "signed with an old algorithm"),
         "other-signer": Text(
             "chữ ký hợp lệ nhưng chứng thư không phải của người gửi", "a good signature, but not the author's"
         ),
         "partial-body": Text("thư có phần nằm ngoài chữ ký", "the mail shows more than was signed"),
-        "several-signatures": Text("nhiều chữ ký trong một khối, không xét", "several signatures in one block"),
+        "several-signatures": Text(
+            "nhiều chữ ký trong một khối, có chữ ký không đạt", "several signatures, not all of them good"
+        ),
         "malformed-signature": Text("không đọc được khối chữ ký", "the signature block cannot be read"),
         "encrypted": Text("thư mã hóa S/MIME, không kiểm tra được", "encrypted, cannot be checked"),
         "too-big": Text("thư quá lớn, không kiểm tra được chữ ký", "too big to be checked"),
@@ -189,7 +202,29 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "not-verified": Text("có chữ ký số, chưa kiểm tra", "signed, not verified"),
     },
     Check.XML: {
-        "not-verified": Text("có chữ ký số, chưa kiểm tra", "signed, not verified"),
+        "good": Text("chữ ký số hợp lệ cho toàn bộ tệp", "a good signature over the whole file"),
+        "bad-signature": Text("chữ ký số không khớp với tệp", "does not match the file"),
+        "partial-body": Text("tệp có phần nằm ngoài chữ ký", "part of the file is unsigned"),
+        "untrusted": Text("chứng thư không do tổ chức tin cậy cấp", "certificate of no trusted issuer"),
+        "expired": Text("chứng thư hết hạn khi ký", "certificate expired when signed"),
+        "revoked": Text("chứng thư đã bị thu hồi", "certificate revoked"),
+        "revoked-later": Text(
+            "hợp lệ khi ký, chứng thư bị thu hồi sau đó", "valid when signed, certificate given up later"
+        ),
+        "revocation-unknown": Text(
+            "hợp lệ, nhưng hiện chưa biết chứng thư có bị thu hồi hay không", "good, but revocation is not known now"
+        ),
+        "weak-algorithm": Text("hợp lệ khi ký, thuật toán cũ", "valid when signed, old algorithm"),
+        "no-certificate": Text("chữ ký không kèm chứng thư, không biết ai ký", "no certificate, the signer is unknown"),
+        "external-reference": Text("chữ ký trỏ ra ngoài tệp, không tải về", "signs something elsewhere, not fetched"),
+        "forbidden-transform": Text("chữ ký dùng phép biến đổi không được phép", "a transform that is not allowed"),
+        "ambiguous-reference": Text("chữ ký trỏ tới nhiều phần trùng tên", "several elements bear the signed name"),
+        "dtd": Text("tệp kèm định nghĩa (DTD) đổi được nội dung, không đọc", "brings a DTD, not read"),
+        "malformed-signature": Text("chữ ký không đọc được", "unreadable"),
+        "too-many": Text("quá nhiều chữ ký, không kiểm tra hết", "too many signatures"),
+        "damaged": _FILE["damaged"],
+        "too-big": _FILE["too-big"],
+        **_WORKERS,
     },
     Check.ANTIVIRUS: {
         "malware": Text("có mã độc", "malicious code"),

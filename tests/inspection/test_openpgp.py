@@ -204,7 +204,10 @@ async def test_encrypted_and_inline(office: Bench) -> None:
     )
     assert (await judged(office, raw)).detail == "encrypted"
     found = await judged(office, letter(body="-----BEGIN PGP SIGNED MESSAGE-----\nx\n").as_bytes())
-    assert (found.verdict, found.detail) == (Verdict.NEUTRAL, "not-inspectable")
+    assert (found.verdict, found.detail) == (Verdict.PERMERROR, "malformed-signature")
+    html = b"From: a@b.vn\r\nContent-Type: text/html\r\n\r\n<pre>-----BEGIN PGP SIGNED MESSAGE-----</pre>\r\n"
+    found = await judged(office, html)
+    assert (found.verdict, found.detail, found.facts["reason"]) == (Verdict.NEUTRAL, "not-inspectable", "inline")
 
 
 async def test_verifying_leaves_no_agent_and_touches_no_keyring(office: Bench, forge: Forge) -> None:

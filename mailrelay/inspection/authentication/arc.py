@@ -158,7 +158,8 @@ def verify(chain: Chain, answers: Mapping[str, Answer]) -> Finding:
     sealers = [seal.domain for seal in reversed(chain.seals)]
     fault = chain.fault or _fault(chain, answers)
     verdict = {"": Verdict.PASS, "dns-failure": Verdict.TEMPERROR}.get(fault, Verdict.FAIL)
-    return note(Check.ARC, verdict, fault or "good", sealers[-1] if sealers else "", sealers=sealers)
+    facts = {"sealers": sealers, "keys": sorted(chain.questions)}
+    return note(Check.ARC, verdict, fault or "good", sealers[-1] if sealers else "", **facts)
 
 
 def _fault(chain: Chain, answers: Mapping[str, Answer]) -> str:
