@@ -26,7 +26,7 @@ class Backend(Protocol):
 
     @property
     def healthy(self) -> bool: ...
-    async def write(self, closure: Callable[[Transaction], Any], paths: Sequence[Path]) -> Any: ...
+    async def write(self, closure: Callable[[Transaction], Any], paths: Sequence[Path], patience: float) -> Any: ...
     async def read(self, closure: Callable[[Transaction], Any]) -> Any: ...
     async def close(self) -> None: ...
 
@@ -37,13 +37,15 @@ class Store:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def write(self, fn: Callable[[Transaction], T], *, durable: Sequence[Path] = ()) -> T:
+    async def write(self, fn: Callable[[Transaction], T], *, durable: Sequence[Path] = (), patience: float = 0.0) -> T:
         """Run `fn` in a transaction; after the return its rows and the `durable` files survive a power cut.
+
+        For `patience` seconds it may wait for others to share a commit with: for what no client waits for.
 
         An exception of `fn` undoes what it did and reaches the caller. Raises StoreFault when the store could not commit,
         StoreUnhealthy when it takes nothing more. A caller that is cancelled does not stop the commit.
         """
-        result: T = await self._backend.write(fn, durable)
+        result: T = await self._backend.write(fn, durable, patience)
         return result
 
     async def read(self, fn: Callable[[Transaction], T]) -> T:

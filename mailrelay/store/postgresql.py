@@ -136,7 +136,8 @@ class PostgresqlBackend:
     def healthy(self) -> bool:
         return self._unhealthy is None and not self._closed
 
-    async def write(self, closure: Callable[[Transaction], Any], paths: Sequence[Path]) -> Any:
+    async def write(self, closure: Callable[[Transaction], Any], paths: Sequence[Path], patience: float = 0.0) -> Any:
+        """`patience` is nothing here: every closure has a transaction of its own."""
         if self._fsync is None:
             raise StoreFault("the store was opened for reading only")
         if self._unhealthy is not None:

@@ -14,7 +14,8 @@ from typing import Any
 from mailrelay.model.faults import StoreFault, StoreUnhealthy
 from mailrelay.store import durable
 from mailrelay.store.transaction import SqliteTransaction, Transaction, as_answer
-from mailrelay.store.writer import Closure, Job, Writer, is_damage
+from mailrelay.store.waiting import Closure, Job
+from mailrelay.store.writer import Writer, is_damage
 
 LARGE = 256 * 1024  # bytes: larger files are synced in their own thread, so that small mail does not wait for them
 READERS = 3
@@ -77,12 +78,12 @@ class SqliteBackend:
     def healthy(self) -> bool:
         return not self._closed and (self._writer is None or self._writer.healthy)
 
-    async def write(self, closure: Closure, paths: Sequence[Path]) -> Any:
+    async def write(self, closure: Closure, paths: Sequence[Path], patience: float = 0.0) -> Any:
         if self._writer is None:
             raise StoreFault("the store was opened for reading only")
         small = await self._sync_large(self._writer, paths) if paths else ()
         job = Job(closure, small, [path.parent for path in paths])
-        self._writer.put(job)
+        self._writer.put(job, patience)
         return await job.wait()
 
     async def _sync_large(self, writer: Writer, paths: Sequence[Path]) -> Sequence[Path]:

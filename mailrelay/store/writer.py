@@ -13,16 +13,17 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 from mailrelay.failpoint import failpoint
 from mailrelay.model.faults import StoreFault, StoreFull, StoreNotNow, StoreUnhealthy
 from mailrelay.store import durable
 from mailrelay.store.transaction import SqliteTransaction, Transaction, as_answer
+from mailrelay.store.waiting import Job, Waiting, answer
 from mailrelay.telemetry import count, log
 
 BATCH = 128
-Closure = Callable[[Transaction], Any]
+ASIDE = 0.01  # seconds that the event loop stands aside for the closures of one batch, at most
 
 # Result codes that concern one statement; with any other code the transaction is not to be trusted further.
 _OF_THE_STATEMENT = frozenset(
@@ -39,35 +40,31 @@ _OF_THE_STATEMENT = frozenset(
 _PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT})
 
 
-class Job:
-    """One closure on its way through the writer, and how it ended."""
+class _StandAside:
+    """Keeps a loop off the interpreter while closures run: the two would otherwise fight for its lock at every statement.
 
-    __slots__ = ("_future", "_loop", "closure", "error", "files", "folders", "result")
+    SQLite gives the lock away around each of its steps, and taking it back from a busy loop costs more than the step. The
+    loop comes to no harm: it stands still for `ASIDE` seconds at most, and whoever it works for waits for the closures anyway.
+    """
 
-    def __init__(self, closure: Closure, files: Sequence[Path], folders: Sequence[Path]) -> None:
-        self.closure = closure
-        self.files = files
-        self.folders = folders
-        self.result: Any = None
-        self.error: Exception | None = None
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[Any] = self._loop.create_future()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._there = threading.Event()
+        self._done = threading.Event()
 
-    async def wait(self) -> Any:
-        return await self._future
+    def __enter__(self) -> None:
+        with suppress(RuntimeError):  # the loop was closed: nobody is in the way
+            self._loop.call_soon_threadsafe(self._wait)
+            self._there.wait(ASIDE)
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
 
-    def settle(self) -> None:
-        """Answer the caller; in the caller's loop only."""
-        if self._future.done():
-            return  # the caller was cancelled; what was committed stays committed
-        if self.error is None:
-            self._future.set_result(self.result)
-        else:
-            self._future.set_exception(self.error)
+    def _wait(self) -> None:
+        self._there.set()
+        self._done.wait(ASIDE)
 
 
 class Writer:
@@ -76,7 +73,7 @@ class Writer:
     def __init__(self, connect: Callable[[], sqlite3.Connection], fsync: durable.Fsync) -> None:
         self._connect = connect
         self.fsync = fsync
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._waiting = Waiting()
         self._opening: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._entrance = threading.Lock()
         self._closed = False
@@ -99,21 +96,21 @@ class Writer:
             self._unhealthy = fault
             log.error("store-unhealthy", reason=str(fault))
 
-    def put(self, job: Job) -> None:
-        """Queue a job. Raises StoreFault when the store takes none."""
+    def put(self, job: Job, patience: float = 0.0) -> None:
+        """Queue a job, which waits for company for `patience` seconds. Raises StoreFault when the store takes none."""
         with self._entrance:
             if self._unhealthy is not None:
                 raise StoreUnhealthy(str(self._unhealthy))
             if self._closed:
                 raise StoreFault("the store is closed")
-            self._jobs.put(job)
+            self._waiting.put(job, patience)
 
     def close(self) -> None:
         """Finish what was queued, then end the thread. Blocks; again: nothing."""
         with self._entrance:
             if not self._closed:
                 self._closed = True
-                self._jobs.put(None)
+                self._waiting.end()
         self._thread.join()
 
     def _run(self) -> None:
@@ -125,7 +122,7 @@ class Writer:
         self._opening.put(None)
         going_on = True
         while going_on:
-            batch, going_on = self._take()
+            batch, going_on = self._waiting.take(BATCH)
             try:
                 self._serve(connection, batch)
             except Exception as error:
@@ -133,20 +130,6 @@ class Writer:
             _answer(batch)
         with suppress(sqlite3.Error):
             connection.close()
-
-    def _take(self) -> tuple[list[Job], bool]:
-        """Wait for one job and take all that queued behind it. False: this batch is the last."""
-        batch: list[Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            batch.append(job)
-            if len(batch) == BATCH:
-                return batch, True
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return batch, True
-        return batch, False
 
     def _serve(self, connection: sqlite3.Connection, batch: Sequence[Job]) -> None:
         if self._unhealthy is not None:
@@ -160,8 +143,9 @@ class Writer:
         try:
             connection.execute("BEGIN IMMEDIATE")
             transaction = SqliteTransaction(connection)
-            for job in ready:
-                _perform(connection, transaction, job)
+            with _StandAside(ready[0].loop):
+                for job in ready:
+                    _perform(connection, transaction, job)
             failpoint("writer.before-commit")
             connection.execute("COMMIT")
         except BaseException:
@@ -247,11 +231,6 @@ def _answer(batch: Sequence[Job]) -> None:
     for loop in {job.loop for job in batch}:
         jobs = [job for job in batch if job.loop is loop]
         try:
-            loop.call_soon_threadsafe(_settle, jobs)
+            answer(loop, jobs)
         except RuntimeError:  # the loop was closed: nobody waits any more
             log.warning("store-answer-lost", closures=len(jobs))
-
-
-def _settle(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job.settle()
