@@ -64,7 +64,7 @@ def default(form: str, value: Any) -> str:
 
 
 def settings() -> Iterator[str]:
-    yield NOTE.format(source="mailrelay/config/settings.py")
+    yield NOTE.format(source="mailrelay/config/settings.py and door_settings.py")
     yield "# mailrelay.toml"
     yield ""
     yield "Mọi thiết lập, giá trị mặc định và ý nghĩa. Đường dẫn tương đối tính từ thư mục cấu hình."

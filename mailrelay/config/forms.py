@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from mailrelay.config.marks import Node
 from mailrelay.config.problems import clipped
-from mailrelay.config.settings import HostPort
+from mailrelay.config.setting import HostPort
 from mailrelay.model.agency import SecretRef, Target, TargetKind
 
 EPOCH = date(1970, 1, 1)

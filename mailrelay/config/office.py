@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from itertools import product
 from pathlib import Path
 
@@ -84,13 +85,12 @@ def _fit_together(settings: Settings, rows: Rows, problems: Problems) -> None:
             f"địa chỉ gửi biên nhận “{sender}” không có trong mailboxes.yaml, trả lời sẽ bị mất",
             f"the receipts' sender “{sender}” is not in mailboxes.yaml, replies would be lost",
         )
-    asked = {"dovecot": settings.auth.dovecot, "imap": settings.auth.imap}.get(settings.auth.backend, True)
-    if not asked:
+    for missing, vi, en in _password_server(settings):
         backend = settings.auth.backend
         problems.add(
             Position(SETTINGS_FILE),
-            f"auth.backend = “{backend}” cần auth.{backend}: máy chủ kiểm tra mật khẩu",
-            f"auth.backend = “{backend}” needs auth.{backend}, the server that checks passwords",
+            f"auth.backend = “{backend}” cần {missing}: {vi}",
+            f"auth.backend = “{backend}” needs {missing}, {en}",
         )
     secrets = Secrets(settings.secrets_dir)
     for ref, place, is_login in _references(rows):
@@ -103,6 +103,33 @@ def _fit_together(settings: Settings, rows: Rows, problems: Problems) -> None:
                 f"{ref.scheme}:{ref.name}: mật khẩu đăng nhập phải được cất dưới dạng băm argon2id",
                 f"{ref.scheme}:{ref.name}: passwords of logins are kept as argon2id hashes",
             )
+
+
+def _password_server(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """What is missing for the chosen backend: names of settings and why, in both languages."""
+    backend, ldap = settings.auth.backend, settings.ldap
+    servers = {"dovecot": settings.auth.dovecot, "imap": settings.auth.imap, "ldap": ldap.servers}
+    if not servers.get(backend, True):
+        name = "ldap.servers" if backend == "ldap" else f"auth.{backend}"
+        yield name, "máy chủ kiểm tra mật khẩu", "the server that checks passwords"
+    if backend != "ldap":
+        return
+    if not ldap.bind and (not ldap.base or ldap.filter is None):
+        yield "ldap.bind, ldap.base + ldap.filter", "cách tìm ra tài khoản", "the way to an account"
+    if ldap.tls == "none" and not all(_is_loopback(place.host) for place in ldap.servers):
+        yield (
+            "ldap.tls",
+            "mật khẩu không được đi qua mạng mà không mã hóa",
+            "no password may cross a network in clear text",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host of the settings is this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _references(rows: Rows) -> Iterator[tuple[SecretRef, Node, bool]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from mailrelay.config.directory import DIRECTORY_FILE
 from mailrelay.config.rulebook import POLICIES
-from mailrelay.config.settings import MIB, SettingRow, settings_table
+from mailrelay.config.setting import MIB
+from mailrelay.config.settings import SettingRow, settings_table
 from mailrelay.config.settings_file import SETTINGS_FILE
 
 _HEAD = """\

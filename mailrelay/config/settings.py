@@ -10,33 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from mailrelay.config.door_settings import (
+    AuthSettings,
+    LdapSettings,
+    LimitSettings,
+    ListenSettings,
+    QuotaSettings,
+    SmtpSettings,
+    TlsSettings,
+)
+from mailrelay.config.setting import MIB, HostPort, setting
 from mailrelay.model.agency import SecretRef, Target
-
-KIB = 1024
-MIB = 1024 * KIB
-
-
-@dataclass(frozen=True, slots=True)
-class HostPort:
-    """A place to listen at or to connect to; port 0 lets the system choose (tests, demo)."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A neighbour that we trust more than a stranger. `rights` are among xclient, xforward, proxy, login, lmtp."""
-
-    network: IPv4Network | IPv6Network
-    rights: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,67 +36,6 @@ class Route:
 
     domain: str
     target: Target
-
-
-PEER_RIGHTS = ("xclient", "xforward", "proxy", "login", "lmtp")
-
-
-def setting(default: Any, form: str, vi: str, en: str, choices: tuple[str, ...] = ()) -> Any:
-    """Describe one setting: its default value, how it is written, and what it does."""
-    return field(default=default, metadata={"form": form, "vi": vi, "en": en, "choices": choices})
-
-
-@dataclass(frozen=True, slots=True)
-class ListenSettings:
-    mx: tuple[HostPort, ...] = setting(
-        (), "places", "cổng nhận thư từ máy chủ khác (25)", "port 25, other mail servers"
-    )
-    submission: tuple[HostPort, ...] = setting(
-        (), "places", "cổng gửi thư của cán bộ, STARTTLS (587)", "port 587, STARTTLS and login"
-    )
-    submissions: tuple[HostPort, ...] = setting(
-        (), "places", "cổng gửi thư của cán bộ, TLS ngay từ đầu (465)", "port 465, implicit TLS and login"
-    )
-    lmtp: tuple[HostPort, ...] = setting(
-        (), "places", "cổng LMTP cho máy chủ thư đứng trước", "LMTP, for a server in front"
-    )
-    control: Path = setting(
-        Path("control.sock"), "data-path", "ổ cắm điều khiển cho lệnh mailrelay", "control socket of the commands"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    certificate: Path | None = setting(
-        None, "file", "chứng thư TLS và chuỗi của nó (PEM)", "TLS certificate and chain (PEM)"
-    )
-    key: Path | None = setting(None, "key-file", "khóa riêng TLS (PEM, quyền 0600)", "TLS private key (PEM, mode 0600)")
-
-
-@dataclass(frozen=True, slots=True)
-class LimitSettings:
-    message_size: int = setting(50 * MIB, "size", "kích thước thư lớn nhất", "largest mail")
-    disk_reserve: int = setting(
-        1024 * MIB, "size", "đĩa còn trống ít hơn thì tạm chưa nhận thư", "free disk space below which no mail is taken"
-    )
-    recipients: int = setting(500, "count", "số người nhận nhiều nhất của một thư", "most recipients of one mail")
-    connections: int = setting(500, "count", "số kết nối cùng lúc", "connections at a time")
-    connections_per_ip: int = setting(
-        50, "count", "số kết nối cùng lúc từ một địa chỉ IP", "connections at a time per IP"
-    )
-    auth_failures: int = setting(3, "count", "số lần sai mật khẩu trong một kết nối", "failed logins per connection")
-    command_time: timedelta = setting(
-        timedelta(minutes=5), "duration", "thời gian chờ mỗi lệnh", "time for one command"
-    )
-    data_time: timedelta = setting(
-        timedelta(hours=2), "duration", "thời gian dài nhất để gửi một thư", "time for one mail"
-    )
-    minimum_rate: int = setting(64, "size", "tốc độ chậm nhất, tính theo giây", "slowest accepted rate, per second")
-    errors: int = setting(20, "count", "số lệnh sai trước khi ngắt kết nối", "bad commands before hanging up")
-    received_count: int = setting(
-        100, "count", "số dòng Received nhiều nhất (chống lặp)", "most Received fields (loops)"
-    )
-    line_length: int = setting(65536, "count", "độ dài một dòng, tính theo byte", "longest line in octets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,30 +131,6 @@ class ReceiptSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class SmtpSettings:
-    reply_charset: str = setting(
-        "auto", "choice", "chữ trong câu trả lời SMTP", "letters in SMTP replies", ("auto", "ascii", "utf-8")
-    )
-    peers: tuple[Peer, ...] = setting(
-        (), "peers", "máy chủ lân cận được tin và quyền của nó", "trusted neighbours, rights"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class AuthSettings:
-    """Who knows the passwords: our own argon2id hashes, or the server where the accounts are now."""
-
-    backend: str = setting(
-        "local", "choice", "nơi kiểm tra mật khẩu khi gửi thư", "who checks passwords", ("local", "dovecot", "imap")
-    )
-    dovecot: Path | None = setting(None, "path", "ổ cắm auth-client của Dovecot", "Dovecot's auth-client socket")
-    imap: tuple[HostPort, ...] = setting((), "places", "máy chủ IMAP hiện có", "the present IMAP server")
-    imap_tls: str = setting(
-        "implicit", "choice", "TLS tới máy chủ IMAP đó", "TLS to that server", ("implicit", "starttls", "none")
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class ImapSettings:
     poll_interval: timedelta = setting(
         timedelta(minutes=1), "duration", "khoảng cách giữa hai lần xem hộp thư", "poll every"
@@ -273,6 +176,8 @@ class Settings:
     receipts: ReceiptSettings = field(default_factory=ReceiptSettings)
     smtp: SmtpSettings = field(default_factory=SmtpSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    ldap: LdapSettings = field(default_factory=LdapSettings)
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
     imap: ImapSettings = field(default_factory=ImapSettings)
     letters: LetterSettings = field(default_factory=LetterSettings)
 
@@ -325,6 +230,8 @@ SECTIONS: dict[str, type[Any]] = {
     "receipts": ReceiptSettings,
     "smtp": SmtpSettings,
     "auth": AuthSettings,
+    "ldap": LdapSettings,
+    "quota": QuotaSettings,
     "imap": ImapSettings,
     "letters": LetterSettings,
 }

@@ -11,11 +11,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from mailrelay.config import forms
+from mailrelay.config.door_settings import PEER_RIGHTS, Peer
 from mailrelay.config.inline import refuse_inline_secrets
+from mailrelay.config.ldap_filter import read_filter
 from mailrelay.config.marks import Node, read_toml
 from mailrelay.config.problems import Problems
 from mailrelay.config.secrets import Secrets
-from mailrelay.config.settings import PEER_RIGHTS, SECTIONS, Peer, Route, Settings, described
+from mailrelay.config.settings import SECTIONS, Route, Settings, described
 from mailrelay.config.table import Table
 from mailrelay.model.agency import TargetKind
 
@@ -61,6 +63,8 @@ class _SettingsReader:
             "ip": _ip,
             "store-url": _store_url,
             "secret": self._secret,
+            "login-template": _login_template,
+            "ldap-filter": lambda node: read_filter(forms.text(node)),
             "path": self._path,
             "file": self._file,
             "key-file": self._key_file,
@@ -192,6 +196,13 @@ def _workers(node: Node) -> int:
     if node.value not in (1, 2) or isinstance(node.value, bool):
         raise forms.Unreadable("chỉ dùng 1 hoặc 2 tiến trình", "use 1 or 2 workers")
     return forms.count(node)
+
+
+def _login_template(node: Node) -> str:
+    written = forms.text(node)
+    if "{login}" not in written:
+        raise forms.Unreadable("phải có {login} ở chỗ của tên đăng nhập", "must hold {login} where the login belongs")
+    return written
 
 
 def _ip(node: Node) -> str:

@@ -6,14 +6,13 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from mailrelay.config.office import Office
 from mailrelay.config.secrets import Secrets
 from mailrelay.config.settings import Settings
-from mailrelay.daemon.activation import inherited_sockets
 from mailrelay.delivery.courier import Courier
 from mailrelay.delivery.dkim import Signer, SigningKey
 from mailrelay.delivery.settings import DeliverySettings
@@ -26,13 +25,6 @@ from mailrelay.intake.imap.https import post_form
 from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.taking import Unreadable
 from mailrelay.intake.imap.tokens import Tokens
-from mailrelay.intake.smtp.authentication import LocalPasswords
-from mailrelay.intake.smtp.desk import CheckPassword
-from mailrelay.intake.smtp.door import Listener, SmtpDoor
-from mailrelay.intake.smtp.limits import Limits
-from mailrelay.intake.smtp.password_servers import DovecotPasswords, ImapPasswords
-from mailrelay.intake.smtp.replies import Wording
-from mailrelay.intake.smtp.tls import server_context
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.envelope import Door, Origin
@@ -105,42 +97,11 @@ def build_inspector(settings: Settings, resolver: Resolver | None = None) -> Ins
     )
 
 
-def smtp_door(office: Snapshot, pipeline: Pipeline, parts: Parts, suspended: list[str]) -> SmtpDoor:
-    """`suspended` collects the logins that the door has suspended; a tick tells them."""
-    settings = office().settings
-    secrets = Secrets(settings.secrets_dir)
-    return SmtpDoor(
-        tuple(_listeners(settings)),
-        hostname=settings.hostname,
-        directory=lambda: office().directory,
-        draft=parts.spool.draft,
-        accept=pipeline.accept,
-        check_password=_passwords(office, secrets),
-        tls=_tls(settings),
-        limits=_limits(settings),
-        wording=Wording(settings.smtp.reply_charset, settings.receipts.base_url),
-        rights_of=lambda peer: office().settings.rights_of(peer),
-        on_suspension=suspended.append,
-        hindrance=lambda: _hindrance(office(), parts),
-    )
-
-
-def _hindrance(office: Office, parts: Parts) -> str:
+def hindrance(office: Office, parts: Parts) -> str:
     """Why no mail can be taken at present, by a name of the refusal table: the queue and the receipts need the last room."""
     if not parts.store.healthy:
         return "try-later"
     return "disk-full" if parts.spool.free_bytes() < office.settings.limits.disk_reserve else ""
-
-
-def _passwords(office: Snapshot, secrets: Secrets) -> CheckPassword:
-    """Whoever knows the passwords."""
-    chosen = office().settings.auth
-    if chosen.backend == "dovecot" and chosen.dovecot is not None:
-        return DovecotPasswords(chosen.dovecot)
-    if chosen.backend == "imap":
-        server = chosen.imap[0]
-        return ImapPasswords(server.host, server.port, chosen.imap_tls)
-    return LocalPasswords(lambda: office().directory, secrets.read)
 
 
 def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
@@ -167,7 +128,7 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
         complain(tx, office(), found.account.owner, origin, entry.Complaint(found.refusal, found.values))
 
     def draft() -> Draft:
-        if _hindrance(office(), parts) == "disk-full":
+        if hindrance(office(), parts) == "disk-full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return parts.spool.draft()
 
@@ -266,45 +227,6 @@ def ticks(office: Snapshot, parts: Parts, imap: ImapDoor, suspended: list[str]) 
         Tick("delays", timedelta(minutes=1), tell_delays),
         Tick("imap", timedelta(seconds=30), imap.tick),
     )
-
-
-def _listeners(settings: Settings) -> Iterator[Listener]:
-    """What systemd opened goes first; a door that it opened is not opened a second time from the settings."""
-    listen = settings.listen
-    inherited = inherited_sockets()
-    for door, places in (
-        (Door.MX, listen.mx),
-        (Door.SUBMISSION, listen.submission),
-        (Door.SUBMISSIONS, listen.submissions),
-        (Door.LMTP, listen.lmtp),
-    ):
-        if door.value in inherited:
-            yield Listener(door, sockets=inherited[door.value])
-            continue
-        for place in places:
-            yield Listener(door, place.host, place.port)
-
-
-def _limits(settings: Settings) -> Limits:
-    given = settings.limits
-    return Limits(
-        connections=given.connections,
-        connections_per_address=given.connections_per_ip,
-        size=given.message_size,
-        recipients=given.recipients,
-        errors=given.errors,
-        auth_failures_per_session=given.auth_failures,
-        command_time=given.command_time,
-        data_time=given.data_time,
-        minimum_rate=given.minimum_rate,
-        line_length=given.line_length,
-    )
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls.certificate is None or settings.tls.key is None:
-        return None
-    return server_context(settings.tls.certificate, settings.tls.key)
 
 
 def _delivery(settings: Settings) -> DeliverySettings:

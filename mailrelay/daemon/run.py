@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mailrelay.config.office import Office
 from mailrelay.daemon import rooms
+from mailrelay.daemon.smtp import smtp_door
 from mailrelay.daemon.verbs import key_desk, verbs
 from mailrelay.failpoint import failpoint
 from mailrelay.intake.control import ControlDoor
@@ -79,7 +80,7 @@ class Daemon:
         desk = Desk(parts.store, lambda: self._office.directory, parts.now, parts.bells.ring)
         self.desk, self.store = desk, parts.store
         suspended: list[str] = []
-        smtp = rooms.smtp_door(self.office, pipeline, parts, suspended)
+        smtp = smtp_door(self.office, pipeline, parts, suspended, lambda: rooms.hindrance(self._office, parts))
         imap = rooms.imap_door(self.office, pipeline, parts)
         keys = key_desk(self._office.settings, parts.store, lambda: self._office.directory)
         control = ControlDoor(self._office.settings.listen.control, verbs(desk, keys))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailrelay.config import forms
 from mailrelay.config.marks import Node
-from mailrelay.config.settings import HostPort
+from mailrelay.config.setting import HostPort
 from mailrelay.model.agency import SecretRef, Target, TargetKind
 
 HOME = "hoabinh.gov.vn"

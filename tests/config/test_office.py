@@ -98,6 +98,34 @@ def test_a_password_server_must_be_named(office: Path, backend: str) -> None:
     assert [problem for problem in problems_of(office) if f"auth.{backend}" in problem]
 
 
+@pytest.mark.parametrize(
+    ("ldap", "missing"),
+    [
+        ({}, "ldap.servers"),
+        ({"ldap.servers": ["ldap.hoabinh.gov.vn:636"]}, "ldap.bind, ldap.base + ldap.filter"),
+        ({"ldap.servers": ["ldap.hoabinh.gov.vn:636"], "ldap.base": "dc=vn"}, "ldap.base + ldap.filter"),
+        ({"ldap.servers": ["10.0.0.7:389"], "ldap.bind": "uid={login}", "ldap.tls": "none"}, "ldap.tls"),
+        ({"ldap.servers": ["10.0.0.7:389"], "ldap.bind": "uid=nam"}, "{login}"),
+        ({"ldap.servers": ["10.0.0.7:389"], "ldap.base": "dc=vn", "ldap.filter": "(uid={login}"}, "bộ lọc LDAP sai"),
+    ],
+)
+def test_a_directory_server_must_be_described(office: Path, ldap: dict[str, object], missing: str) -> None:
+    write_sample_office(office, {"domain": "hoabinh.gov.vn", "auth.backend": "ldap", **ldap})
+    assert [problem for problem in problems_of(office) if missing in problem]
+
+
+@pytest.mark.parametrize(
+    "ldap",
+    [
+        {"ldap.servers": ["127.0.0.1:389"], "ldap.bind": "{login}@hoabinh.local", "ldap.tls": "none"},
+        {"ldap.servers": ["a.vn:636", "b.vn:636"], "ldap.base": "dc=vn", "ldap.filter": "(uid={login})"},
+    ],
+)
+def test_a_directory_server_that_is_described(office: Path, ldap: dict[str, object]) -> None:
+    write_sample_office(office, {"domain": "hoabinh.gov.vn", "auth.backend": "ldap", **ldap})
+    assert load_office(office).settings.ldap.servers
+
+
 @pytest.mark.parametrize("change", ["missing", "shadow: true", "enabled: false"])
 def test_no_office_opens_with_rules_that_let_secrets_pass(office: Path, change: str) -> None:
     book = office / "policies" / "20-secrets.yaml"

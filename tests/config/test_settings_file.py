@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from mailrelay.config import load_settings, sample_settings, settings_table
-from mailrelay.config.settings import SECTIONS, HostPort, Peer, Route, Settings
+from mailrelay.config.door_settings import Peer
+from mailrelay.config.setting import HostPort
+from mailrelay.config.settings import SECTIONS, Route, Settings
 from mailrelay.config.settings_file import bears_password
 from mailrelay.model.agency import SecretRef, Target, TargetKind
 from mailrelay.model.faults import ConfigFault

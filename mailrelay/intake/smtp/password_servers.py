@@ -1,4 +1,5 @@
 """Password checks against servers that know the accounts already: Dovecot's auth socket, or a log-in at the present IMAP server.
+A directory server is asked in `ldap.py`.
 
 Each is an awaitable callable `(login, password) -> bool`. An exception means that the server could not tell: the door answers
 454 and counts no failure. Passwords are never logged.
@@ -16,8 +17,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from mailrelay.intake.smtp.stream import take_all
+
 _LINE = 16 * 1024
-_TIME = timedelta(seconds=10)
+TIME = timedelta(seconds=10)
 
 
 class PasswordServerFault(Exception):
@@ -33,7 +36,7 @@ class DovecotPasswords:
     """Asks a Dovecot auth-client socket (authentication protocol 1.1, mechanism PLAIN) over one connection for each check."""
 
     socket: Path
-    time: timedelta = _TIME
+    time: timedelta = TIME
 
     async def __call__(self, login: str, password: str) -> bool:
         if "\t" in login or "\n" in login:
@@ -70,7 +73,7 @@ class ImapPasswords:
     port: int
     tls: str = "implicit"
     context: ssl.SSLContext | None = None
-    time: timedelta = _TIME
+    time: timedelta = TIME
 
     async def __call__(self, login: str, password: str) -> bool:
         async with asyncio.timeout(self.time.total_seconds()), self._connected() as (reader, writer):
@@ -98,6 +101,8 @@ class ImapPasswords:
                 writer.write(b"s STARTTLS\r\n")
                 if not (await _tagged(reader)).upper().startswith(b"OK"):
                     raise PasswordServerFault("the IMAP server does not take STARTTLS")
+                if take_all(reader):  # an answer to what was not asked yet: somebody on the way speaks for the server
+                    raise PasswordServerFault("octets in clear text after STARTTLS")
                 await writer.start_tls(context, server_hostname=self.host)
             yield reader, writer
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -82,3 +83,23 @@ async def test_a_server_with_a_foreign_certificate_gets_no_password(dovecot: Dov
     stranger = Authority(tmp_path, "another authority")
     with pytest.raises(OSError, match="certificate verify failed"):
         await ImapPasswords("localhost", dovecot.tls_port, "implicit", stranger.client_context(), SOON)("nam", "x")
+
+
+async def test_nobody_on_the_way_answers_for_the_server(authority: Authority) -> None:
+    """Octets slipped in behind the answer to STARTTLS would be taken for answers under TLS: any password would be right."""
+    pair = authority.issue("localhost", "127.0.0.1")
+
+    async def forged(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK ready\r\n")
+        await reader.readline()
+        writer.write(b"s OK begin\r\n+ go on\r\na OK you are in\r\n")
+        with contextlib.suppress(OSError):
+            await writer.start_tls(pair.server_context())
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(forged, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(PasswordServerFault, match="clear text"):
+        await ImapPasswords("localhost", port, "starttls", authority.client_context(), SOON)("nam", "sai")
+    server.close()
