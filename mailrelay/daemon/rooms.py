@@ -33,6 +33,7 @@ from mailrelay.pipeline import entry, homecoming
 from mailrelay.pipeline.accept import Pipeline
 from mailrelay.pipeline.delays import DelayWatch
 from mailrelay.pipeline.parts import Parts
+from mailrelay.pipeline.rescan import Rescan
 from mailrelay.receipts.seal import Sealer, open_sealer
 from mailrelay.schedule import Tick
 from mailrelay.spool import Draft, Spool
@@ -207,9 +208,13 @@ def ticks(office: Snapshot, parts: Parts, imap: ImapDoor, suspended: list[str]) 
         log.info("queue", waiting=waiting, held=counts.get(DispatchState.HELD, 0))
 
     delays = DelayWatch(parts)
+    rescan = Rescan(parts)
 
     async def tell_delays() -> None:
         await delays.look()
+
+    async def scan_again() -> None:
+        await rescan.look()
 
     async def tell_suspensions() -> None:
         while suspended:
@@ -225,6 +230,7 @@ def ticks(office: Snapshot, parts: Parts, imap: ImapDoor, suspended: list[str]) 
         Tick("suspensions", timedelta(seconds=15), tell_suspensions),
         Tick("queue-age", timedelta(minutes=15), queue_age),
         Tick("delays", timedelta(minutes=1), tell_delays),
+        Tick("rescan", timedelta(seconds=15), scan_again),
         Tick("imap", timedelta(seconds=30), imap.tick),
     )
 

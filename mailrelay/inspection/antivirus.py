@@ -1,4 +1,5 @@
-"""clamd, asked over its socket (INSTREAM): the file in blocks of 64 KiB, one line back. A second scanner fits the same shape.
+"""Virus scanners: what one must be able to do, and clamd, asked over its socket (INSTREAM): the file in blocks of 64 KiB, one
+line back.
 
 What was not scanned to the end is never called clean: a size limit of the daemon, a lost connection and a silent daemon are all
 "not-scanned", with the reason among the facts.
@@ -14,7 +15,7 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mailrelay.inspection.slugs import note
 from mailrelay.inspection.source import Source
@@ -23,8 +24,19 @@ from mailrelay.telemetry import count, log
 
 _BLOCK = 64 * 1024
 _LONGEST_REPLY = 4096
+_READY_LIMIT = 5.0  # seconds
 _FOUND = re.compile(r"stream: (.{1,500}?)(?:\([0-9a-f]{32,128}:\d+\))? FOUND\Z")
 _UNOPENED = ("Heuristics.Encrypted", "Heuristics.Limits.Exceeded")
+
+
+class Scanner(Protocol):
+    """All that the house asks of a virus scanner. One that speaks ICAP needs these two functions and a setting."""
+
+    async def scan(self, path: Path) -> Finding:
+        """Have one file scanned: `malware`, `clean` or `not-scanned`; temperror when a later try may do better. Never raises."""
+
+    async def ready(self) -> bool:
+        """Tell whether it answers at present. Never raises."""
 
 
 class Clamd:
@@ -46,6 +58,15 @@ class Clamd:
             log.warning("clamd-unavailable", fault=type(fault).__name__)
             return _not_scanned("unavailable")
         return _judged(reply)
+
+    async def ready(self) -> bool:
+        """Tell whether the daemon answers; asked before what waited for it is scanned again."""
+        try:
+            async with asyncio.timeout(min(self._time_limit, _READY_LIMIT)), self._connection() as sock:
+                await asyncio.get_running_loop().sock_sendall(sock, b"zPING\0")
+                return await _reply(sock) == "PONG"
+        except (OSError, EOFError, ValueError):  # TimeoutError is an OSError
+            return False
 
     async def version(self) -> str:
         """Return what the daemon says of itself and its signatures. Raises OSError or TimeoutError when it cannot be asked."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mailrelay.inspection import seals, sender
+from mailrelay.inspection.antivirus import Scanner
 from mailrelay.inspection.asking import Asking, of_record
 from mailrelay.inspection.authentication import dmarc, spf
 from mailrelay.inspection.dns import TxtAnswer
@@ -47,7 +48,7 @@ class Bench:
     large: Worker
     txt: Callable[[str], Awaitable[TxtAnswer]]
     names: spf.Names | None = None
-    scan: Callable[[Path], Awaitable[Finding]] | None = None
+    scanner: Scanner | None = None
     revocation: RevocationCache | None = None
 
     @property
@@ -146,7 +147,7 @@ class Examination:
         return note(check, Verdict.TEMPERROR, "dns-failure", address.rpartition("@")[2].lower())
 
     async def _scan(self) -> list[Finding]:
-        return [await self._bench.scan(self._path)] if self._bench.scan is not None else []
+        return [await self._bench.scanner.scan(self._path)] if self._bench.scanner is not None else []
 
     async def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
         """One step, charged to this mail's budget. Raises WorkerLost, or _StepFailed for a fault inside the step.

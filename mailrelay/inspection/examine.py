@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mailrelay.inspection import fetching
-from mailrelay.inspection.antivirus import Clamd
+from mailrelay.inspection.antivirus import Clamd, Scanner
 from mailrelay.inspection.authentication.spf import Names
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.examination import Bench, Examination
@@ -17,15 +17,15 @@ from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.inspection.revocation_cache import Fetch, RevocationCache
 from mailrelay.inspection.workers import Worker, WorkerLost
 from mailrelay.model.agency import Directory
-from mailrelay.model.finding import Finding, Findings
+from mailrelay.model.finding import Findings
 from mailrelay.model.message import Message
 
 
 class Inspector:
     """Facts about mails. One per process; `start` before the first mail, `close` at the end.
 
-    `txt` looks up DKIM keys. `names` (a `dns.Resolver`) is asked for SPF and DMARC, which are not judged without it. `scan` stands
-    in for the clamd of the settings: any scanner that takes a file and gives a finding. `fetch` reaches the CAs' servers.
+    `txt` looks up DKIM keys. `names` (a `dns.Resolver`) is asked for SPF and DMARC, which are not judged without it. `scanner`
+    stands in for the clamd of the settings. `fetch` reaches the CAs' servers.
     """
 
     def __init__(
@@ -34,19 +34,19 @@ class Inspector:
         *,
         txt: Callable[[str], Awaitable[TxtAnswer]],
         names: Names | None = None,
-        scan: Callable[[Path], Awaitable[Finding]] | None = None,
+        scanner: Scanner | None = None,
         fetch: Fetch = fetching.fetch,
     ) -> None:
         small = Worker("small", settings)
         large = Worker("large", settings) if settings.workers > 1 else small
-        if scan is None and settings.clamd is not None:
-            scan = Clamd(settings.clamd, settings.scan_limit).scan
+        if scanner is None and settings.clamd is not None:
+            scanner = Clamd(settings.clamd, settings.scan_limit)
         self._revocation: RevocationCache | None = None
         if settings.trust_roots is not None and settings.revocation is not None:
             self._revocation = RevocationCache(
                 settings.revocation, settings.trust_roots, fetch, self._vet, every=settings.revocation_every
             )
-        self._bench = Bench(settings, small, large, txt, names, scan, self._revocation)
+        self._bench = Bench(settings, small, large, txt, names, scanner, self._revocation)
 
     async def start(self) -> None:
         """Start the worker processes. Raises InspectionFault when they do not come up."""
@@ -58,6 +58,11 @@ class Inspector:
     def pids(self) -> list[int]:
         """The process ids of the running workers: the small one first."""
         return [worker.pid for worker in self._bench.workers if worker.pid is not None]
+
+    async def can_scan(self) -> bool:
+        """Tell whether a virus scanner is set up and answers at present."""
+        scanner = self._bench.scanner
+        return scanner is not None and await scanner.ready()
 
     async def examine(self, message: Message, path: Path, directory: Directory) -> Findings:
         """Return what can be known of a mail. Raises InspectionFault only, when no worker can be started."""

@@ -93,6 +93,12 @@ REFUSALS: Mapping[str, Refusal] = _table(
         "busy 451 4.3.2", "Thư CHƯA được nhận: hệ thống đang quá tải.", "Not accepted now: the system is busy.", *_RETRY
     ),
     _row(
+        "scanner-away 451 4.3.0",
+        "Thư CHƯA được nhận: chưa quét được virus, hãy gửi lại sau.",
+        "Not accepted now: the virus scanner does not answer.",
+        *_RETRY,
+    ),
+    _row(
         "disk-full 452 4.3.1",
         "Thư CHƯA được nhận: hệ thống tạm hết chỗ lưu.",
         "Not accepted now: insufficient system storage.",

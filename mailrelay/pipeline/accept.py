@@ -10,7 +10,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import TypeVar
 
 from mailrelay.failpoint import failpoint
@@ -24,8 +23,9 @@ from mailrelay.model.identity import MailId
 from mailrelay.model.message import Message, MessageState
 from mailrelay.model.record import MailRecord
 from mailrelay.pipeline import entry
-from mailrelay.pipeline.judgement import Judgement, examine_and_judge, judge_findings
+from mailrelay.pipeline.judgement import Judgement, examine_and_judge, judge_findings, without_refusal
 from mailrelay.pipeline.parts import Parts
+from mailrelay.pipeline.rescan import awaits_scan
 from mailrelay.spool import Draft
 from mailrelay.store import messages
 from mailrelay.store.transaction import Transaction
@@ -62,6 +62,9 @@ class Pipeline:
             with suppress(OSError, StoreFault):
                 draft.discard()
             raise
+        if findings is not None and not _may_wait(envelope) and awaits_scan(findings.findings):
+            await asyncio.to_thread(draft.discard)  # a peer keeps it in its queue until the scanner is back
+            return Acceptance(None, "scanner-away")
         if findings is not None:
             return await self._settle(judge_findings(message, findings, self._parts.office()), draft, alongside)
         if _may_wait(envelope):
@@ -78,7 +81,7 @@ class Pipeline:
         try:
             path = parts.spool.path(mail_id)
             judgement = await examine_and_judge(record.message, path, parts.office(), parts.inspector)
-            judgement = _without_refusal(judgement)
+            judgement = without_refusal(judgement)
             now = parts.now()
             if judgement.secrecy is not Secrecy.NONE:
                 await parts.store.write(
@@ -233,19 +236,3 @@ def _refusal(judgement: Judgement) -> Acceptance:
         "reason_en": reason.en if reason else "",
     }
     return Acceptance(judgement.record.message.mail_id, decided.refusal or "policy", values)
-
-
-def _without_refusal(judgement: Judgement) -> Judgement:
-    """A pending mail was already acknowledged: what would have been refused in the session is returned by a notice.
-
-    Not so a secret paper: it stays refused, so that its bytes go even if we are stopped before they are removed.
-    """
-    if judgement.secrecy is not Secrecy.NONE:
-        return judgement
-    recipients = tuple(
-        replace(r, action=Action.RETURN if r.action is Action.REJECT else r.action)
-        for r in judgement.decision.recipients
-    )
-    state = MessageState.RETURNED if judgement.record.state is MessageState.REJECTED else judgement.record.state
-    decision = replace(judgement.decision, recipients=recipients)
-    return replace(judgement, record=replace(judgement.record, decision=decision, state=state))

@@ -117,6 +117,22 @@ def enforceable(decision: Decision, envelope: Envelope) -> Decision:
     return replace(decision, recipients=recipients)
 
 
+def without_refusal(judgement: Judgement) -> Judgement:
+    """A pending mail was already acknowledged: what would have been refused in the session is returned by a notice.
+
+    Not so a secret paper: it stays refused, so that its bytes go even if we are stopped before they are removed.
+    """
+    if judgement.secrecy is not Secrecy.NONE:
+        return judgement
+    recipients = tuple(
+        replace(r, action=Action.RETURN if r.action is Action.REJECT else r.action)
+        for r in judgement.decision.recipients
+    )
+    state = MessageState.RETURNED if judgement.record.state is MessageState.REJECTED else judgement.record.state
+    decision = replace(judgement.decision, recipients=recipients)
+    return replace(judgement, record=replace(judgement.record, decision=decision, state=state))
+
+
 def repeat_key(envelope: Envelope, content: Content, digest: str) -> str:
     """What makes a mail the same as an earlier one: sender, Message-ID and body (two mails with one id stay two mails)."""
     marks = (envelope.sender.lower(), content.message_id, content.body_sha256 or digest)

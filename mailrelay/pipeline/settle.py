@@ -123,6 +123,15 @@ def _note_in_books(
                 entries.set_status(tx, entry.entry_id, EntryStatus.NOT_DELIVERED, at=now, actor="mailrelay")
 
 
+def give_up_entries(tx: Transaction, mail_id: MailId, directory: Directory, now: datetime) -> None:
+    """Note in the receivers' books that a paper will not come: nothing of it is under way to the agency any more."""
+    sendings = dispatches.of_mail(tx, mail_id)
+    for entry in entries.of_mail(tx, mail_id):
+        states = {d.state for d in sendings if _is_for(d, entry, directory)}
+        if entry.book is Book.INCOMING and entry.status is EntryStatus.AWAITING and states and states <= _LOST:
+            entries.set_status(tx, entry.entry_id, EntryStatus.NOT_DELIVERED, at=now, actor="mailrelay")
+
+
 def _is_for(dispatch: Dispatch, entry: RegisterEntry, directory: Directory) -> bool:
     agency = directory.agency_of(dispatch.recipient.address)
     return agency is not None and agency.agency_id == entry.agency

@@ -13,8 +13,12 @@ from mailrelay.model.record import MailRecord
 
 
 def holder_of(record: MailRecord, recipient: str, directory: Directory) -> str:
-    """Who decides on a held mail: the sender's văn thư, for outside mail the receiver's, for malware the operator."""
-    if any(f.check is Check.ANTIVIRUS and f.verdict is Verdict.FAIL for f in record.findings):
+    """Who decides on a held mail: the sender's văn thư, for outside mail the receiver's, for malware the operator.
+
+    So too for what could not be scanned: that the scanner answers is the operator's business.
+    """
+    theirs = (Verdict.FAIL, Verdict.TEMPERROR)
+    if any(f.check is Check.ANTIVIRUS and f.verdict in theirs for f in record.findings):
         return operator(directory)
     for address in (record.message.envelope.sender, recipient):
         agency = directory.agency_of(address)

@@ -41,6 +41,10 @@ IN_STATE = {
     state: f"SELECT mail_id FROM message WHERE state = '{state.value}' ORDER BY mail_id LIMIT :limit"
     for state in MessageState
 }
+UNSCANNED = (
+    "SELECT mail_id FROM message WHERE state = 'held' AND findings LIKE :mark AND mail_id > :after"
+    " ORDER BY mail_id LIMIT :limit"
+)
 REPEATS = (
     "SELECT d.recipient, m.mail_id FROM message m JOIN dispatch d ON d.mail_id = m.mail_id"
     " WHERE m.repeat_key = :repeat_key AND m.repeat_key <> '' AND m.received_at >= :since"
@@ -134,6 +138,12 @@ def find(tx: Transaction, *, message_id: str | None = None, sha256: str | None =
 def in_state(tx: Transaction, state: MessageState, limit: int = 100) -> tuple[MailId, ...]:
     """Mails in a state, oldest first."""
     return tuple(MailId(row[0]) for row in tx.rows(IN_STATE[state], {"limit": limit}))
+
+
+def unscanned(tx: Transaction, after: MailId, limit: int) -> tuple[MailId, ...]:
+    """Held mails after a mail id of which some scanner said `not-scanned`, for whatever reason; by id."""
+    parameters = {"mark": '%"not-scanned"%', "after": after, "limit": limit}
+    return tuple(MailId(row[0]) for row in tx.rows(UNSCANNED, parameters))
 
 
 def known(tx: Transaction, mail_ids: Sequence[MailId]) -> set[MailId]:

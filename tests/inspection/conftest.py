@@ -43,8 +43,7 @@ def mailbox(address: str, name: str, of: str, *, login: str = "", shared: bool =
     return Mailbox(address, name, AgencyId(of), roles, Target(TargetKind.MAILDIR, "x"), login=login, shared=shared)
 
 
-@pytest.fixture(scope="module")
-def directory() -> Directory:
+def province() -> Directory:
     return Directory(
         DOMAIN,
         agencies=(
@@ -65,6 +64,11 @@ def directory() -> Directory:
             mailbox(f"vanthu@{DOMAIN}", "Văn thư UBND tỉnh", "ubnd", login="vanthu", shared=True),
         ),
     )
+
+
+@pytest.fixture(scope="module")
+def directory() -> Directory:
+    return province()
 
 
 def letter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,9 +31,18 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
 
 @pytest.fixture
 async def house(tmp_path: Path, new_store: Callable[[], str]) -> AsyncIterator[House]:
+    async with opened_house(tmp_path, new_store()) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def opened_house(place: Path, store: str, **inspection: object) -> AsyncIterator[House]:
+    """A house in `place`; `inspection` are settings of that section which differ from the sample."""
     transport, port = await outside.start_name_server({})
-    stage.build(tmp_path, port, new_store())
-    opened = House(load_office(tmp_path))
+    stage.build(place, port, store)
+    office = load_office(place)
+    chosen = replace(office.settings.inspection, **inspection)  # type: ignore[arg-type]
+    opened = House(replace(office, settings=replace(office.settings, inspection=chosen)))
     async with AsyncExitStack() as stack:
         parts = await rooms.open_parts(opened.office, stack)
         courier = Courier(DeliverySettings(hostname="mail.hoabinh.gov.vn", times=QUICK))

@@ -21,7 +21,7 @@ class ClamdServer:
 
     def __enter__(self) -> ClamdServer:
         database = self._folder / "db"
-        database.mkdir(parents=True)
+        database.mkdir(parents=True, exist_ok=True)  # it may be started again
         (database / "test.ndb").write_text(f"Test.Mailrelay:0:*:{WORD.hex()}\n")
         config = self._folder / "clamd.conf"
         config.write_text(
