@@ -43,8 +43,7 @@ def settle(
     sendings = dispatches.of_mail(tx, mail_id)
     booked: list[RegisterEntry] = []
     if record.message_class is MessageClass.DOCUMENT:
-        _note_in_books(tx, record, office, [dispatch for dispatch, _ in moved], sendings, now)
-        booked = [entry for entry in entries.of_mail(tx, mail_id) if entry.book is Book.INCOMING]
+        booked = _note_in_books(tx, record, office, [dispatch for dispatch, _ in moved], sendings, now)
     told_failed = _told_failed(tx, mail_id) if any(d.state in _ARRIVED for d, _ in moved) else frozenset()
     for receipt in drawer.on_settled(record, moved, office.directory, now, entries=booked, told_failed=told_failed):
         receipts.insert(tx, receipt)
@@ -63,10 +62,8 @@ def _close(tx: Transaction, mail_id: MailId, sendings: Sequence[Dispatch]) -> No
         return
     held = DispatchState.HELD in states
     messages.set_state(tx, mail_id, MessageState.HELD if held else MessageState.DONE)
-    receipt = receipts.by_notice(tx, mail_id)
-    if receipt is not None and not held:
-        went = states <= _ARRIVED
-        receipts.mark(tx, receipt.receipt_id, ReceiptState.SENT if went else ReceiptState.FAILED)
+    if not held:
+        receipts.mark_notice(tx, mail_id, ReceiptState.SENT if states <= _ARRIVED else ReceiptState.FAILED)
 
 
 def _moved(
@@ -105,15 +102,19 @@ def _note_in_books(
     moved: Sequence[Dispatch],
     sendings: Sequence[Dispatch],
     now: datetime,
-) -> None:
-    """An agency has the paper when one of its boxes has it; it does not get it when none of them will."""
+) -> list[RegisterEntry]:
+    """An agency has the paper when one of its boxes has it; it does not get it when none of them will.
+
+    Returns the incoming entries as they stand then.
+    """
     mail_id = record.message.mail_id
-    for entry in entries.of_mail(tx, mail_id):
+    incoming = [entry for entry in entries.of_mail(tx, mail_id) if entry.book is Book.INCOMING]
+    for index, entry in enumerate(incoming):
         agency = office.directory.agency(entry.agency)
-        if entry.book is not Book.INCOMING or agency is None:
+        if agency is None:
             continue
         if any(d.state in _ARRIVED and _is_for(d, entry, office.directory) for d in moved):
-            after = books.arrive(tx, entry, agency, now)
+            after = incoming[index] = books.arrive(tx, entry, agency, now)
             if after.seq is not None and entry.seq is None:
                 detail = {"entry": entry.entry_id, "seq": after.seq, "year": after.year}
                 log.append(tx, LogEvent(now, EventKind.ACCEPTED, mail_id, entry.agency, "mailrelay", detail))
@@ -121,6 +122,8 @@ def _note_in_books(
             states = {d.state for d in sendings if _is_for(d, entry, office.directory)}
             if DispatchState.FAILED in states and states <= _LOST:
                 entries.set_status(tx, entry.entry_id, EntryStatus.NOT_DELIVERED, at=now, actor="mailrelay")
+                incoming[index] = replace(entry, status=EntryStatus.NOT_DELIVERED)
+    return incoming
 
 
 def give_up_entries(tx: Transaction, mail_id: MailId, directory: Directory, now: datetime) -> None:

@@ -7,6 +7,7 @@ functions work inside the caller's transaction and touch the counters last.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from mailrelay.model.agency import Agency, Directory
@@ -71,7 +72,7 @@ def enter_outgoing(
         seq=entries.next_seq(tx, agency.agency_id, Book.OUTGOING, year),
         entered_at=now,
     )
-    return _get(tx, entries.insert(tx, entry, key, actor="mailrelay"))
+    return replace(entry, entry_id=entries.insert(tx, entry, key, actor="mailrelay"))
 
 
 def enter_incoming(
@@ -106,7 +107,7 @@ def enter_incoming(
         entered_at=now,
     )
     # A paper that was returned may come again: the returned row keeps the key, the new one stands beside it.
-    return _get(tx, entries.insert(tx, entry, key if known is None else None, actor="mailrelay"))
+    return replace(entry, entry_id=entries.insert(tx, entry, key if known is None else None, actor="mailrelay"))
 
 
 def receiving_agencies(
@@ -126,9 +127,10 @@ def arrive(tx: Transaction, entry: RegisterEntry, agency: Agency, now: datetime)
     if entry.book is not Book.INCOMING or entry.status not in _NOT_YET_THERE:
         return entry
     entries.set_status(tx, entry.entry_id, EntryStatus.ARRIVED, at=now, actor="mailrelay")
+    there = replace(entry, status=EntryStatus.ARRIVED)
     if agency.automatic_acceptance:
-        return accept(tx, entry.entry_id, actor="mailrelay", now=now, note="tự động tiếp nhận")
-    return _get(tx, entry.entry_id)
+        return _accepted(tx, there, actor="mailrelay", now=now, note="tự động tiếp nhận")
+    return there
 
 
 def accept(tx: Transaction, entry_id: int, *, actor: str, now: datetime, note: str = "") -> RegisterEntry:
@@ -136,13 +138,17 @@ def accept(tx: Transaction, entry_id: int, *, actor: str, now: datetime, note: s
 
     Raises NotFound, or NotAllowed when the entry is not an incoming one that waits.
     """
-    entry = _waiting(tx, entry_id)
+    return _accepted(tx, _waiting(tx, entry_id), actor=actor, now=now, note=note)
+
+
+def _accepted(tx: Transaction, entry: RegisterEntry, *, actor: str, now: datetime, note: str) -> RegisterEntry:
     today = vietnamese_date(now)
     seq = entries.next_seq(tx, entry.agency, Book.INCOMING, today.year)
+    status, year = EntryStatus.ACCEPTED, today.year
     entries.set_status(
-        tx, entry_id, EntryStatus.ACCEPTED, at=now, actor=actor, note=note, seq=seq, year=today.year, accepted_on=today
+        tx, entry.entry_id, status, at=now, actor=actor, note=note, seq=seq, year=year, accepted_on=today
     )
-    return _get(tx, entry_id)
+    return replace(entry, status=status, note=note or entry.note, seq=seq, year=year, accepted_on=today)
 
 
 def give_back(tx: Transaction, entry_id: int, *, reason: str, actor: str, now: datetime) -> RegisterEntry:

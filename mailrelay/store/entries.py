@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 from mailrelay.model.document import Document
 from mailrelay.model.entry import Book, EntryStatus, RegisterEntry
@@ -47,10 +48,11 @@ ADD_STATUS = (
     "INSERT INTO entry_status (entry_id, at, status, actor, note) VALUES (:entry_id, :at, :status, :actor, :note)"
 )
 SEQ = "SELECT seq FROM register_entry WHERE entry_id = :entry_id"
-SET_STATUS = "UPDATE register_entry SET status = :status WHERE entry_id = :entry_id"
-SET_NOTE = "UPDATE register_entry SET note = :note WHERE entry_id = :entry_id"
-SET_SEQ = "UPDATE register_entry SET seq = :seq, year = COALESCE(:year, year) WHERE entry_id = :entry_id"
-SET_ACCEPTED = "UPDATE register_entry SET accepted_on = :accepted_on WHERE entry_id = :entry_id"
+# One statement whatever goes with the status; {} is what is set besides.
+SET_STATUS = "UPDATE register_entry SET status = :status{} WHERE entry_id = :entry_id"
+_WITH_NOTE = ", note = :note"
+_WITH_SEQ = ", seq = :seq, year = COALESCE(:year, year)"
+_WITH_DAY = ", accepted_on = :accepted_on"
 STATUSES = "SELECT at, status, actor, note FROM entry_status WHERE entry_id = :entry_id ORDER BY status_id"
 
 _RECIPIENTS = tuple[str, ...]
@@ -169,20 +171,28 @@ def set_status(
 
     Raises NotFound, and NotAllowed when the entry has another number already.
     """
-    key = {"entry_id": entry_id}
-    rows = tx.hold(SEQ, key)
-    require(len(rows), f"mục {entry_id}")
-    present = rows[0][0]
-    if seq is not None and present not in (None, seq):
-        raise NotAllowed(f"Mục {entry_id} đã có số {present}. (The entry has its number already.)")
-    tx.execute(SET_STATUS, {**key, "status": status})
+    change: dict[str, Any] = {"entry_id": entry_id, "status": status}
+    besides = ""
+    if seq is not None and _is_new_number(tx, entry_id, seq):
+        besides += _WITH_SEQ
+        change |= {"seq": seq, "year": year}
     if note:
-        tx.execute(SET_NOTE, {**key, "note": plain(note)})
-    if seq is not None and present is None:
-        tx.execute(SET_SEQ, {**key, "seq": seq, "year": year})
+        besides += _WITH_NOTE
+        change["note"] = plain(note)
     if accepted_on is not None:
-        tx.execute(SET_ACCEPTED, {**key, "accepted_on": accepted_on.isoformat()})
+        besides += _WITH_DAY
+        change["accepted_on"] = accepted_on.isoformat()
+    require(tx.execute(SET_STATUS.format(besides), change), f"mục {entry_id}")
     _add_status(tx, entry_id, status, at, actor, note)
+
+
+def _is_new_number(tx: Transaction, entry_id: int, seq: int) -> bool:
+    """False: the entry has this very number already. Raises NotAllowed when it has another one."""
+    rows = tx.hold(SEQ, {"entry_id": entry_id})
+    present = rows[0][0] if rows else None
+    if present not in (None, seq):
+        raise NotAllowed(f"Mục {entry_id} đã có số {present}. (The entry has its number already.)")
+    return present is None
 
 
 def _add_status(tx: Transaction, entry_id: int, status: EntryStatus, at: datetime, actor: str, note: str) -> None:

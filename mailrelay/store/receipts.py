@@ -21,6 +21,7 @@ MARK = "UPDATE receipt SET state = :state, notice_id = coalesce(:notice_id, noti
 OF_MAIL = f"SELECT {_COLUMNS} FROM receipt WHERE mail_id = :mail_id ORDER BY receipt_id"
 OF_KIND = f"SELECT {_COLUMNS} FROM receipt WHERE mail_id = :mail_id AND kind = :kind ORDER BY receipt_id"
 GET = f"SELECT {_COLUMNS} FROM receipt WHERE receipt_id = :receipt_id"
+MARK_NOTICE = "UPDATE receipt SET state = :state WHERE notice_id = :notice_id"
 BY_NOTICE = f"SELECT {_COLUMNS} FROM receipt WHERE notice_id = :notice_id"
 
 _FACTS = Mapping[str, Any]
@@ -68,6 +69,11 @@ def mark(tx: Transaction, receipt_id: int, state: ReceiptState, notice_id: MailI
     """Move a receipt on; `notice_id` names the stored mail that carries it. Raises NotFound."""
     parameters = {"receipt_id": receipt_id, "state": state, "notice_id": notice_id}
     require(tx.execute(MARK, parameters), f"biên nhận {receipt_id}")
+
+
+def mark_notice(tx: Transaction, notice_id: MailId, state: ReceiptState) -> None:
+    """Move on the receipt that a mail of ours carries; nothing when the mail is not ours."""
+    tx.execute(MARK_NOTICE, {"notice_id": notice_id, "state": state})
 
 
 def of_mail(tx: Transaction, mail_id: MailId) -> tuple[Receipt, ...]:
