@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mailrelay.delivery.outcome import Trouble, of_trouble
@@ -14,7 +14,7 @@ from mailrelay.delivery.route import route
 from mailrelay.failpoint import failpoint
 from mailrelay.model.agency import Target, TargetKind
 from mailrelay.model.decision import Reason
-from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome, Parcel
+from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome, Parcel, Result
 from mailrelay.model.document import MessageClass
 from mailrelay.model.entry import EventKind, LogEvent
 from mailrelay.model.faults import StoreFault
@@ -29,6 +29,7 @@ from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import count
 from mailrelay.telemetry import log as telemetry
 
+_PATIENCE = 0.025  # seconds that a claim or a settlement waits for company in one commit
 _LOOK = 5.0  # seconds between looks at the queue when no bell rings, and after a fault of the store
 _POISONED = Reason(
     "queue.poisoned",
@@ -39,8 +40,18 @@ _POISONED = Reason(
 )
 
 
-class _NotBegun(StoreFault):
-    """The store went away between the claim and the mail: nothing was sent."""
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """What one claim took: what may be sent with its mails, and what is held instead because the sender keeps dying in it.
+
+    `left` tells that something due waits for its destination, `due` when something will be due again, None for never.
+    """
+
+    sound: tuple[Dispatch, ...]
+    poisoned: tuple[Dispatch, ...]
+    records: Mapping[MailId, MailRecord]
+    left: bool
+    due: datetime | None
 
 
 class Dispatcher:
@@ -54,11 +65,12 @@ class Dispatcher:
         self._drain_time = drain
         self._lease = lease
         self._parallel = parallel
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[bool]] = set()
         self._in_hand: set[int] = set()  # dispatches of those tasks
         self._unsettled: set[int] = (
             set()
         )  # what a fault of ours let go of after it may have been sent: its lease runs out
+        self._left = False  # something due waits until a destination, or this process, has less to do
         self._in_doubt = False  # a claim may have been committed that we did not hear of
         self._ending = False
 
@@ -79,36 +91,48 @@ class Dispatcher:
     async def _step(self) -> float:
         """One round; return for how long nothing will be due, in seconds. A store that fails is asked again later."""
         try:
-            now = self._parts.now()
-            return 0.0 if await self._round(now) else await self._pause(now)
+            return await self._round()
         except StoreFault as fault:
             self._in_doubt = True
             telemetry.error("delivery-store-fault", fault=str(fault))
             await asyncio.sleep(_LOOK)
             return 0.0
 
-    async def _round(self, now: datetime) -> int:
-        """Claim as many mails as can be sent at once, so that none of them lies claimed and waits."""
+    async def _round(self) -> float:
+        """Claim as many mails as can be sent at once, so that none of them lies claimed and waits; return the pause after it."""
         while len(self._sending) >= self._parallel:
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
         parts = self._parts
         if self._in_doubt:
             held = self._in_hand | self._unsettled
-            await parts.store.write(lambda tx: dispatches.give_back(tx, now, held, parts.node))
+            await parts.store.write(lambda tx: dispatches.give_back(tx, parts.now(), held, parts.node))
             self._in_doubt = False
-        room = self._parallel - len(self._sending)
-        claiming = asyncio.ensure_future(parts.store.write(lambda tx: _claim(tx, parts, now, self._lease, room)))
-        try:
-            claimed, poisoned = await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            await self._put_back((await claiming)[0])  # what nobody will send
-            raise
-        for dispatch in poisoned:
+        claimed = await self._claimed(self._parallel - len(self._sending))
+        for dispatch in claimed.poisoned:
             count("dispatches_poisoned")
             telemetry.error("dispatch-poisoned", mail_id=dispatch.mail_id, dispatch=dispatch.dispatch_id)
             parts.bells.receipts.set()
+        self._begin(claimed)
+        self._left = claimed.left
+        if claimed.left and (claimed.sound or claimed.poisoned):
+            return 0.0
+        if claimed.due is None:
+            return _LOOK
+        return min(_LOOK, max(0.05, (claimed.due - parts.now()).total_seconds()))
+
+    async def _claimed(self, room: int) -> _Claimed:
+        asked = self._parts.store.write(lambda tx: _claim(tx, self._parts, self._lease, room), patience=_PATIENCE)
+        claiming = asyncio.ensure_future(asked)
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await self._put_back((await claiming).sound)  # what nobody will send
+            raise
+
+    def _begin(self, claimed: _Claimed) -> None:
+        """Start one sending for each mail and destination."""
         consignments: dict[tuple[MailId, str], list[Dispatch]] = {}
-        for dispatch in claimed:
+        for dispatch in claimed.sound:
             # The store was away for longer than a lease: what we hold ourselves is renewed by the claim, and goes once.
             if dispatch.dispatch_id not in self._in_hand:
                 consignments.setdefault((dispatch.mail_id, dispatch.destination), []).append(dispatch)
@@ -116,24 +140,19 @@ class Dispatcher:
             ids = {dispatch.dispatch_id for dispatch in consignment}
             self._in_hand |= ids
             self._unsettled -= ids
-            task = asyncio.create_task(self._carry(consignment), name=f"deliver-{consignment[0].mail_id}")
+            record = claimed.records[consignment[0].mail_id]
+            task = asyncio.create_task(self._carry(record, consignment), name=f"deliver-{record.message.mail_id}")
             self._sending.add(task)
             task.add_done_callback(self._done)
-        return len(claimed) + len(poisoned)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[bool]) -> None:
+        """Look into the queue again where the end of this try may let another begin, or has set the moment of the next."""
         self._sending.discard(task)
-        self._parts.bells.dispatches.set()
+        if self._left or task.cancelled() or task.exception() is not None or not task.result():
+            self._parts.bells.dispatches.set()
         if not task.cancelled() and (fault := task.exception()) is not None:
             # The lease brings these dispatches back; one mail's fault never stops the others.
             telemetry.error("delivery-fault", task=task.get_name(), fault=type(fault).__name__, exc_info=fault)
-
-    async def _pause(self, now: datetime) -> float:
-        """What was due at `now` and was not claimed waits for its destination: a bell tells when that is free."""
-        due = await self._parts.store.read(lambda tx: dispatches.next_due(tx, now))
-        if due is None:
-            return _LOOK
-        return min(_LOOK, max(0.05, (due - self._parts.now()).total_seconds()))
 
     async def _drain(self) -> None:
         self._ending = True
@@ -144,24 +163,21 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _carry(self, consignment: Sequence[Dispatch]) -> None:
+    async def _carry(self, record: MailRecord, consignment: Sequence[Dispatch]) -> bool:
         ids = {dispatch.dispatch_id for dispatch in consignment}
         try:
-            await self._send(consignment)
-        except _NotBegun:
-            self._in_doubt = True
-            raise
+            return await self._send(record, consignment)
         except Exception:
             self._unsettled |= ids
             raise
         finally:
             self._in_hand -= ids
 
-    async def _send(self, consignment: Sequence[Dispatch]) -> None:
+    async def _send(self, record: MailRecord, consignment: Sequence[Dispatch]) -> bool:
+        """Send and settle. False: some recipient is to be tried again."""
         parts = self._parts
-        mail_id = consignment[0].mail_id
+        mail_id = record.message.mail_id
         try:
-            record = await self._record(mail_id)
             outcomes = await self._outcomes(record, consignment)
         except asyncio.CancelledError:
             await self._put_back(consignment)
@@ -177,14 +193,7 @@ class Dispatcher:
         failpoint("deliver.after-settle")
         parts.bells.receipts.set()
         await forget_letter(parts, mail_id, record.message_class)
-
-    async def _record(self, mail_id: MailId) -> MailRecord:
-        try:
-            record = await self._parts.store.read(lambda tx: messages.get(tx, mail_id))
-        except StoreFault as fault:
-            raise _NotBegun(str(fault)) from fault
-        assert record is not None  # a dispatch references its message
-        return record
+        return all(outcome.result is not Result.DEFERRED for outcome in outcomes)
 
     async def _put_back(self, claimed: Sequence[Dispatch]) -> None:
         if claimed:
@@ -195,7 +204,9 @@ class Dispatcher:
         parts = self._parts
         while True:
             try:
-                await parts.store.write(lambda tx: settle(tx, parts.office(), record, tried, parts.now()))
+                await parts.store.write(
+                    lambda tx: settle(tx, parts.office(), record, tried, parts.now()), patience=_PATIENCE
+                )
             except StoreFault as fault:
                 if self._ending or not parts.store.healthy:
                     raise
@@ -275,11 +286,10 @@ class Dispatcher:
         return replace(parcel, rendering=replace(parcel.rendering, prefix=field + parcel.rendering.prefix))
 
 
-def _claim(
-    tx: Transaction, parts: Parts, now: datetime, lease: timedelta, room: int
-) -> tuple[list[Dispatch], list[Dispatch]]:
-    """Claim what is due: what may be sent, and what is held instead because the sender keeps dying in it."""
+def _claim(tx: Transaction, parts: Parts, lease: timedelta, room: int) -> _Claimed:
+    """Claim what is due, and hold what keeps killing its sender."""
     office = parts.office()
+    now = parts.now()
     concurrency = office.settings.delivery.per_destination
     sound: list[Dispatch] = []
     poisoned: list[Dispatch] = []
@@ -296,7 +306,13 @@ def _claim(
         for receipt in transport.on_poisoned(record, dispatch, _POISONED, office.directory, now):
             receipts.insert(tx, receipt)
         close(tx, dispatch.mail_id)
-    return sound, poisoned
+    return _Claimed(
+        tuple(sound),
+        tuple(poisoned),
+        messages.read(tx, {dispatch.mail_id for dispatch in sound}),
+        left=dispatches.left_behind(tx, now),
+        due=dispatches.next_due(tx, now),
+    )
 
 
 def _put_back(tx: Transaction, claimed: Sequence[Dispatch], now: datetime) -> None:

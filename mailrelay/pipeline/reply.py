@@ -22,7 +22,7 @@ from mailrelay.pipeline import trace_fields
 from mailrelay.pipeline.entry import destination_of
 from mailrelay.pipeline.letters import forget_letter
 from mailrelay.pipeline.parts import Parts
-from mailrelay.receipts.compose import compose
+from mailrelay.receipts.compose import compose, needs_original
 from mailrelay.receipts.report import returns_whole
 from mailrelay.spool import Draft, Spool
 from mailrelay.store import dispatches, log, messages, receipts
@@ -32,6 +32,7 @@ from mailrelay.telemetry import log as telemetry
 _BATCH = 50
 _TOGETHER = 8  # written in one commit, and composed without holding up the doors for long
 _LOOK = 5.0
+_GATHER = 0.025  # seconds in which further receipts may come due, to be composed and committed together
 _HEADER = 64 * 1024
 _WHOLE = 1 << 20  # a bigger mail comes back as its header, whatever was asked for
 
@@ -56,6 +57,7 @@ class Replier:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK):
                         await bell.wait()
+                        await asyncio.sleep(_GATHER)
 
     async def issue_due(self) -> int:
         """Compose every due receipt; return how many were taken. One that cannot be composed is marked, never retried blindly.
@@ -104,7 +106,9 @@ class Replier:
             rendering=Rendering(trace_fields.mark(message), body_sha256=_body_digest(notice.raw)),
         )
         try:
-            await parts.store.write(lambda tx: self._enter(tx, receipt, record, draft), durable=[draft.path])
+            await parts.store.write(
+                lambda tx: self._enter(tx, receipt, record, draft), durable=[draft.path], patience=_GATHER
+            )
         except StoreNotNow:
             with suppress(OSError, StoreFault):
                 await asyncio.to_thread(draft.discard)
@@ -122,7 +126,7 @@ class Replier:
             notice_id=notice_id,
             signed_at=now,
             seal=parts.sealer.seal,
-            original=await asyncio.to_thread(_original_of, parts.spool, receipt),
+            original=await asyncio.to_thread(_original_of, parts.spool, receipt) if needs_original(receipt) else b"",
             name=settings.receipts.name,
             hostname=settings.hostname,
             takes_answers=False,

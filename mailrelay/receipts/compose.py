@@ -140,6 +140,11 @@ def compose(
     return notice(receipt, letterhead, notice_id, signed_at, data=data, seal=seal(data), original=original)
 
 
+def needs_original(receipt: Receipt) -> bool:
+    """Tell whether the mail that a receipt is about goes into its notice: quoted in a report, or for want of a Message-ID."""
+    return receipt.kind in _REPORTS or not receipt.facts["mail"]["message_id"]
+
+
 def _thread(receipt: Receipt, original: bytes) -> str:
     """The Message-ID to thread under. Of a letter the facts keep none, but the mail itself may still be at hand."""
     known = str(receipt.facts["mail"]["message_id"])

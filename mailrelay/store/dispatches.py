@@ -150,6 +150,10 @@ STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
 NEXT_WAITING = (
     "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at > :after"
 )
+LEFT_BEHIND = (
+    "SELECT 1 FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at <= :now"
+    " ORDER BY next_attempt_at LIMIT 1"
+)
 NEXT_EXPIRY = "SELECT min(lease_until) FROM dispatch WHERE state = 'sending' AND lease_until > :after"
 COUNTS = "SELECT state, count(*) FROM dispatch GROUP BY state"
 
@@ -376,6 +380,11 @@ def next_due(tx: Transaction, after: datetime | None = None) -> datetime | None:
     parameters = {"after": -1 if after is None else microseconds(after)}
     moments = [found for sql in (NEXT_WAITING, NEXT_EXPIRY) if (found := tx.value(sql, parameters)) is not None]
     return moment(min(moments)) if moments else None
+
+
+def left_behind(tx: Transaction, now: datetime) -> bool:
+    """Whether something is due that a claim at `now` has not taken: it waits for its destination to be free."""
+    return tx.value(LEFT_BEHIND, {"now": microseconds(now)}) is not None
 
 
 def counts(tx: Transaction) -> dict[DispatchState, int]:
