@@ -12,11 +12,16 @@ Value = bytes | None | list["Value"]  # an atom, string or literal; NIL; a list
 _TOKEN = re.compile(rb'\s*(?:([()])|"((?:[^"\\]|\\.)*)"|([^\s()"]+))')
 _FETCH = re.compile(rb"\* \d{1,10} FETCH (?=\()", re.IGNORECASE)
 _SEARCH = re.compile(rb"\* SEARCH\b", re.IGNORECASE)
+_STATUS = re.compile(rb"\* STATUS\b", re.IGNORECASE)
+_UID_NEXT = re.compile(rb"[( ]UIDNEXT (\d{1,10})[ )]", re.IGNORECASE)
+_NUMBER = re.compile(rb"(?<=[ ])\d+(?![^ ])")
+_HIGHEST_UID = 2**32 - 1
 _CODE = re.compile(rb"\* OK \[([A-Z-]+) ([^\]]*)\]", re.IGNORECASE)
 _CAPABILITY = re.compile(rb"(?:\* CAPABILITY |.*\[CAPABILITY )([^\]]*)", re.IGNORECASE)
 _EXISTS = re.compile(rb"\* (\d{1,10}) EXISTS\Z", re.IGNORECASE)
 _ESCAPED = re.compile(rb"\\(.)")
 _DEPTH = 8
+_MOST_CAPABILITIES = 4096  # octets
 _LONGEST = 64 * 1024  # flags of one mail
 
 
@@ -60,11 +65,12 @@ def words(value: Value) -> frozenset[str]:
     return frozenset(item.decode("ascii", "replace") for item in items if isinstance(item, bytes))
 
 
-def searched(reply: Reply) -> tuple[int, ...] | None:
-    """The numbers of a SEARCH reply; None for any other reply."""
-    if not _SEARCH.match(reply[0]):
-        return None
-    return tuple(int(word) for word in reply[0][8:].split() if word.isdigit() and len(word) <= 10)
+def searched(reply: Reply) -> Iterator[int]:
+    """The UIDs of a SEARCH reply one by one, for there may be many; none of any other reply and of what is no UID."""
+    if _SEARCH.match(reply[0]):
+        for word in _NUMBER.finditer(reply[0], 8):
+            if len(word[0]) <= 10 and 0 < (number := int(word[0])) <= _HIGHEST_UID:
+                yield number
 
 
 def code_of(reply: Reply) -> tuple[str, bytes] | None:
@@ -76,7 +82,14 @@ def code_of(reply: Reply) -> tuple[str, bytes] | None:
 def capabilities_of(text: bytes) -> frozenset[str]:
     """The capabilities that a CAPABILITY reply, greeting or tagged OK announces; empty when it announces none."""
     found = _CAPABILITY.match(text)
-    return frozenset(found[1].decode("ascii", "replace").upper().split()) if found else frozenset()
+    # Kept as long as the connection lives, so no more of it than any server has to say.
+    return frozenset(found[1][:_MOST_CAPABILITIES].decode("ascii", "replace").upper().split()) if found else frozenset()
+
+
+def uid_next(reply: Reply) -> int:
+    """UIDNEXT of a STATUS reply, 0 when it has none. The name of the folder may be a literal."""
+    found = _UID_NEXT.search(reply[-1]) if _STATUS.match(reply[0]) else None
+    return int(found[1]) if found else 0
 
 
 def exists(reply: Reply) -> int | None:

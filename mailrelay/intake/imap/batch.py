@@ -34,9 +34,11 @@ class Batch:
         self._ledger = ledger
         self._in_hand: dict[asyncio.Task[None], str] = {}
         self._faults_in_a_row = 0
+        self.fetching: int | None = None  # the UID at which a line that was lost has broken
 
     async def take(self, source: MailSource, place: Place, uids: Sequence[int]) -> Result:
         """Bring the UIDs (at most BATCH) to their ends. Raises SourceLost, after what was in hand has come to its end."""
+        self.fetching = None
         result = Result(await self._ledger.endings(place, uids))
         self._faults_in_a_row = 0
         fresh = [uid for uid in uids if uid not in result.ended]
@@ -71,7 +73,9 @@ class Batch:
     ) -> None:
         try:
             if mail is not None:
+                self.fetching = uid
                 found = await self._taking.fetch(source, place, mail)
+                self.fetching = None
             elif present:
                 raise SourceRefused("the server does not list this mail")
             else:
@@ -79,6 +83,7 @@ class Batch:
         except SourceLost:
             raise
         except Exception as fault:
+            self.fetching = None
             self._fault(uid, fault, result)
             return
         if isinstance(found, Fetched):

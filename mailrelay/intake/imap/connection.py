@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 
 from mailrelay.intake.imap import answers
 from mailrelay.intake.imap.framing import Reply
@@ -85,7 +86,7 @@ class Connection:
         counts = [count for count in map(answers.exists, replies) if count is not None]
         return Selected(
             uidvalidity=answers.number(codes["UIDVALIDITY"]),
-            uid_next=answers.number(codes.get("UIDNEXT")),
+            uid_next=answers.number(codes.get("UIDNEXT")) or await self._uid_next(folder),
             exists=counts[-1] if counts else 0,
             keywords=keywords and not read_only,
             read_only=read_only,
@@ -102,17 +103,16 @@ class Connection:
         if last is None:
             await self._live.ask("NOOP")  # Dovecot searches what it knew before the command, and learns after it
             self._live.bell.clear()  # it rang for what the search will find
-        found = await self._search(f"UID {first}:{last or '*'}")
         # "50:*" means 4:50 in a box that ends at 4 (RFC 3501 section 6.4.8): what lies below is not asked for.
-        return tuple(uid for uid in found if uid >= first and (last is None or uid <= last))
+        return await self._search(f"UID {first}:{last or '*'}", first, last)
 
     async def unmarked(self, first: int, last: int) -> tuple[int, ...]:
-        found = await self._search(f"UID {first}:{last} UNKEYWORD {REGISTERED} UNKEYWORD {REFUSED}")
-        return tuple(uid for uid in found if first <= uid <= last)
+        criteria = f"UID {first}:{last} UNKEYWORD {REGISTERED} UNKEYWORD {REFUSED}"
+        return await self._search(criteria, first, last)
 
     async def present(self, uids: Sequence[int]) -> frozenset[int]:
         await self._live.ask("NOOP")  # until then a server may hold back what others expunged
-        return frozenset(await self._search(f"UID {uid_set(uids)}")) & frozenset(uids)
+        return frozenset(await self._search(f"UID {uid_set(uids)}", min(uids), max(uids))) & frozenset(uids)
 
     async def list(self, uids: Sequence[int]) -> tuple[Listed, ...]:
         replies, _ = await self._live.ask("FETCH", uid_set(uids), "(UID RFC822.SIZE FLAGS)", uid=True)
@@ -239,11 +239,21 @@ class Connection:
             replies, _ = await wire.ask("CAPABILITY")
             wire.capabilities = frozenset().union(*(answers.capabilities_of(reply[0]) for reply in replies))
 
-    async def _search(self, criteria: str) -> tuple[int, ...]:
+    async def _search(self, criteria: str, first: int, last: int | None) -> tuple[int, ...]:
         # No CHARSET: some servers refuse the one that the library sends by default.
         replies, _ = await self._live.ask("SEARCH", criteria, uid=True)
-        found = (numbers for numbers in map(answers.searched, replies) if numbers is not None)
-        return tuple(sorted({uid for numbers in found for uid in numbers if uid > 0}))
+        found: set[int] = set()
+        for uid in chain.from_iterable(map(answers.searched, replies)):
+            if first <= uid and (last is None or uid <= last):
+                found.add(uid)
+        return tuple(sorted(found))
+
+    async def _uid_next(self, folder: str) -> int:
+        """Where a SELECT did not tell it: without it a large box would have to come in one answer. 0: unknown."""
+        with suppress(SourceRefused):
+            replies, _ = await self._live.ask("STATUS", self._name(folder), "(UIDNEXT)")
+            return max(map(answers.uid_next, replies), default=0)
+        return 0
 
     async def _select(self, name: str) -> tuple[Sequence[Reply], str]:
         if self._may_ask_modseq and "CONDSTORE" in self._live.capabilities:

@@ -13,7 +13,7 @@ from mailrelay.intake.imap.login import Credential, Fixed, Renewable
 from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.poller import AccountState, Pace, Poller
 from mailrelay.intake.imap.source import MailSource, SourceRefused
-from mailrelay.intake.imap.taking import Accept, House, Unreadable
+from mailrelay.intake.imap.taking import Accept, Gates, House, Unreadable
 from mailrelay.intake.imap.tokens import Tokens
 from mailrelay.model.agency import Directory, ImapAccount, SecretRef
 from mailrelay.model.faults import NotFound
@@ -22,7 +22,7 @@ from mailrelay.store import Store, Transaction
 from mailrelay.telemetry import log
 
 SIZE_LIMIT = 150 * 1024 * 1024
-_BLOCKS = 32  # of 512 KiB in memory at a time, all accounts together
+_BLOCKS, _BLOCKS_OF_ONE = 32, 8  # of 512 KiB in memory at a time: all accounts together, those of one server
 _START_GAP = 0.02  # seconds between two accounts at the start, up to two seconds for all
 
 
@@ -74,7 +74,7 @@ class ImapDoor:
         self._context = context
         self._source = source or self._connection
         self._house = House(
-            store, draft, accept, directory, delivered_by_us, unreadable, size_limit, asyncio.Semaphore(_BLOCKS)
+            store, draft, accept, directory, delivered_by_us, unreadable, size_limit, Gates(_BLOCKS, _BLOCKS_OF_ONE)
         )
         self._running: dict[str, _Running] = {}
         self._ending: set[asyncio.Task[None]] = set()

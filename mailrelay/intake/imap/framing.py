@@ -11,8 +11,10 @@ from collections.abc import Iterator
 
 from mailrelay.intake.imap.source import SourceLost
 
-LINE_LIMIT = 8 * 1024 * 1024  # a SEARCH answer of a million mails fits
-LITERAL_LIMIT = 1024 * 1024
+LINE_LIMIT = 2 * 1024 * 1024  # a SEARCH answer for the poller's window fits twice
+LITERAL_LIMIT = 1024 * 1024  # of all literals in one reply
+
+_MOST_PARTS = 1000
 
 Reply = tuple[bytes, ...]
 """The texts and literals of one reply in turn: text, literal, text, …; the texts without CRLF and without `{n}`."""
@@ -32,6 +34,7 @@ class Framing:
         self._parts: list[bytes] = []
         self._size = 0  # of the texts of the unfinished reply
         self._literal: int | None = None
+        self._literals = 0  # octets of literals announced in the unfinished reply
 
     @property
     def is_empty(self) -> bool:
@@ -56,7 +59,7 @@ class Framing:
                 continue
             reply = (*self._parts, part)
             self._parts.clear()
-            self._size = 0
+            self._size = self._literals = 0
             yield reply
 
     def _next_line(self) -> bytes | None:
@@ -86,6 +89,7 @@ class Framing:
         return _LITERAL.search(line, max(0, len(line) - 24))
 
     def _checked(self, size: int) -> int:
-        if size > self._literal_limit:
+        self._literals += size
+        if self._literals > self._literal_limit or len(self._parts) > _MOST_PARTS:
             raise SourceLost("the server sent a larger piece than it was asked for")
         return size

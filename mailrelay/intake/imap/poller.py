@@ -25,6 +25,9 @@ from mailrelay.telemetry import count, log
 
 WINDOW = 100_000  # UIDs in one search: a box of a million mails never comes in one answer
 _MOST_LATER = 1000
+_MOST_BREAKS = 3  # of the line at one mail
+_FIRST_ECHO = 0.05  # seconds
+_LONGEST_ECHO = 5.0
 _FIRST_PAUSE = 1.0  # seconds
 _LONGEST_PAUSE = 300.0
 _FIRST_RETRY = timedelta(minutes=1)
@@ -89,6 +92,10 @@ class Poller:
         self._source: MailSource | None = None
         self._selected = Selected(0, 0, 0, False)
         self._later: dict[int, _Later] = {}
+        self._rung_at = -1  # the last UID when the bell last rang
+        self._echo = 0.0  # seconds
+        self._broken_at: int | None = None
+        self._breaks = 0  # in a row, at that UID
         self._later_place = ("", 0)  # what the UIDs in `_later` mean
         self._reconciled_at: datetime | None = None
         self._is_fresh = True  # `_selected` is what the server says now
@@ -146,11 +153,36 @@ class Poller:
             while True:
                 await self._pass(source, place)
                 if not self._wake.is_set():
-                    await source.wait(self._pace.interval.total_seconds())
+                    await self._wait(source, place)
+        except SourceLost as fault:
+            self._blame(fault)
+            raise
         finally:
             self._source = None
             self.state.connected = False
             await source.close()
+
+    async def _wait(self, source: MailSource, place: Place) -> None:
+        """Wait for the bell. One that rings for nothing, over and over, is heard later each time: no server keeps us busy."""
+        interval, clock = self._pace.interval.total_seconds(), asyncio.get_running_loop().time
+        if place.last_uid != self._rung_at:
+            self._echo = 0.0  # the last ring was true
+        began = clock()
+        await source.wait(interval)
+        if clock() - began >= min(interval, _LONGEST_ECHO) or self._asked:
+            self._echo = 0.0
+            return
+        self._rung_at = place.last_uid
+        await self._rest(self._echo)
+        self._echo = min(max(self._echo * 2, _FIRST_ECHO), _LONGEST_ECHO)
+
+    def _blame(self, fault: SourceLost) -> None:
+        """A mail at which the line breaks again and again (damage on the server, a proxy) must not block those behind it."""
+        uid, self._batch.fetching = self._batch.fetching, None
+        self._breaks = self._breaks + 1 if uid is not None and uid == self._broken_at else 1
+        self._broken_at = uid
+        if uid is not None and (self._breaks >= _MOST_BREAKS or uid in self._later):
+            self._put_off(uid, fault)
 
     async def _select(self, source: MailSource) -> Selected:
         try:

@@ -45,6 +45,19 @@ class Unreadable:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
+class Gates:
+    """How many blocks may be in memory at a time: all accounts together, and those of one server, so that a server which
+    answers late or never takes no turns from the others."""
+
+    def __init__(self, together: int, each: int) -> None:
+        self.all = asyncio.Semaphore(together)
+        self._each = each
+        self._of: dict[str, asyncio.Semaphore] = {}
+
+    def of(self, host: str) -> asyncio.Semaphore:
+        return self._of.setdefault(host, asyncio.Semaphore(self._each))
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """What the door needs of the rest of the house. `unreadable` writes rows (log, notice) in the ledger's transaction."""
@@ -56,7 +69,7 @@ class House:
     delivered_by_us: Callable[[Marked, str], Awaitable[bool]]
     unreadable: Callable[[Transaction, Unreadable], None] | None
     size_limit: int
-    blocks: asyncio.Semaphore  # how many blocks may be in memory at a time, all accounts together
+    gates: Gates
 
 
 class NotNow(Fault):
@@ -155,7 +168,7 @@ class Taking:
         heading = Heading()
         ascii_only = True
         while True:
-            async with self._house.blocks:
+            async with self._house.gates.of(self._account.host), self._house.gates.all:
                 block = await self._block(source, mail, draft.size)
                 if draft.size == 0:
                     heading = read_heading(block)

@@ -21,7 +21,10 @@ from mailrelay.intake.imap.source import SourceLost, SourceRefused
 
 REPLY_LIMIT = 20_000  # untagged replies to one command
 TLS_BUFFER = 4096  # octets
-TEXT_LIMIT = 16 * 1024 * 1024  # octets of them
+TEXT_LIMIT = 4 * 1024 * 1024  # octets of them
+OCTET_LIMIT = 32 * 1024 * 1024  # all that may come between two commands, wanted or not
+LINE_COUNT_LIMIT = 300_000  # lines of it: empty ones cost time as well
+_GREETING_LIMIT = 8192
 _BYE = re.compile(rb"\* BYE\b", re.IGNORECASE)
 
 
@@ -41,6 +44,8 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         self._framing = Framing()
         self._replies: list[Reply] = []
         self._text = 0
+        self._octets = 0
+        self._lines = 0
         self._pieces: deque[bytes] | None = None
         self._idling = False
         self._leaving = False
@@ -53,6 +58,11 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         _slim(transport)
 
     def data_received(self, data: bytes) -> None:
+        self._octets += len(data)
+        self._lines += data.count(b"\n")
+        if self._octets > OCTET_LIMIT or self._lines > LINE_COUNT_LIMIT:
+            self.throw_away("the server never stops talking")
+            return
         try:
             for reply in self._framing.feed(data):
                 if self._sealed:
@@ -64,6 +74,10 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             self.throw_away(str(fault))
         except library.AioImapException:  # a tag that is not ours
             self.throw_away("the server answered a command that was not given")
+        except (
+            Exception
+        ) as fault:  # the library's reading of a tagged line: whatever a server sends, it costs only the line
+            self.throw_away(f"unreadable answer ({type(fault).__name__})")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.throw_away(f"connection lost: {type(exc).__name__}" if exc else "the server hung up")
@@ -150,7 +164,7 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
         assert self.pending_sync_command is None, "one command at a time"
         command = library.Command(name, self.new_tag(), *arguments, prefix="UID" if uid else None, loop=self.loop)
         self._replies = []
-        self._text = 0
+        self._text = self._octets = self._lines = 0
         self._pieces = deque(pieces) if pieces else None
         self._idle_event.clear()
         self._leaving = name == "LOGOUT"
@@ -181,6 +195,8 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
     def _take(self, reply: Reply) -> None:
         line = reply[0]
         if not self.greeting.done():
+            if sum(map(len, reply)) > _GREETING_LIMIT:
+                raise SourceLost("the server greets without end")
             self.greeting.set_result(reply)
         elif line.startswith(b"* "):
             self._untagged(reply)
@@ -209,8 +225,9 @@ class Wire(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library ha
             self._idle_event.set()
         if self._idling or self._pieces is None:
             return
-        # A SASL exchange that failed asks once more for an empty line before it says NO (XOAUTH2).
-        self._write(self._pieces.popleft() if self._pieces else b"")
+        if not self._pieces:
+            raise SourceLost("the server asks for more than there is")
+        self._write(self._pieces.popleft())
 
     def _write(self, line: bytes) -> None:
         if self.transport is not None and not self.transport.is_closing():

@@ -41,7 +41,7 @@ def test_fetched(reply: tuple[bytes, ...], found: object) -> None:
 def test_anything_is_read_without_a_fault(parts: list[bytes]) -> None:
     answers.fetched((b"* 1 FETCH (" + parts[0], *parts[1:]))
     for part in parts:
-        answers.searched((part,))
+        list(answers.searched((part,)))
         answers.code_of((part,))
         answers.capabilities_of(part)
         answers.exists((part,))
@@ -70,10 +70,19 @@ def test_content() -> None:
 
 
 def test_searched() -> None:
-    assert answers.searched((b"* SEARCH 4 8 15",)) == (4, 8, 15)
-    assert answers.searched((b"* SEARCH",)) == ()
-    assert answers.searched((b"* SEARCH 4 (MODSEQ 917)",)) == (4,)
-    assert answers.searched((b"* SEARCHED 4",)) is None
+    def searched(line: bytes) -> list[int]:
+        return list(answers.searched((line,)))
+
+    assert searched(b"* SEARCH 4 8 15") == [4, 8, 15]
+    assert searched(b"* SEARCH") == searched(b"* SEARCHED 4") == []
+    assert searched(b"* SEARCH 4 (MODSEQ 917)") == [4]
+    assert searched(b"* SEARCH 0 4294967295 4294967296 99999999999 -3 4a a5 6") == [4294967295, 6], "32 bits, never 0"
+
+
+def test_uid_next() -> None:
+    assert answers.uid_next((b'* STATUS "a b" (MESSAGES 3 UIDNEXT 17)',)) == 17
+    assert answers.uid_next((b"* STATUS ", b"x (UIDNEXT 5)", b" (UIDNEXT 18)")) == 18
+    assert answers.uid_next((b"* STATUS INBOX (MESSAGES 3)",)) == answers.uid_next((b"* 3 EXISTS",)) == 0
 
 
 def test_codes_and_capabilities() -> None:

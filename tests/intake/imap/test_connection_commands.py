@@ -13,6 +13,8 @@ class TestSelect:
         async def script(server: Dialog) -> None:
             await server.log_in()
             await server.answer(*lines, done=done)
+            if not any(b"UIDNEXT" in line for line in lines):
+                assert await server.answer(done=b"NO") == b'STATUS "&ARAA4w- &AREBAw-ng k&AP0-" (UIDNEXT)'
             await server.silence()
 
         async with scripted(script) as port:
@@ -44,10 +46,11 @@ class TestSelect:
 
     async def test_condstore_is_asked_for_where_it_is_offered_and_given_up_where_it_is_not_known(self) -> None:
         async def script(server: Dialog) -> None:
+            known = (b"* OK [UIDVALIDITY 3] x", b"* OK [UIDNEXT 1] x")
             await server.log_in(b"IMAP4rev1 CONDSTORE")
             assert await server.answer(done=b"BAD too many arguments") == b'SELECT "INBOX" (CONDSTORE)'
             for _ in range(2):
-                assert await server.answer(b"* OK [UIDVALIDITY 3] x", done=b"OK in") == b'SELECT "INBOX"'
+                assert await server.answer(*known, done=b"OK in") == b'SELECT "INBOX"'
             assert await server.answer(done=b"NO no such folder") == b'SELECT "INBOX"'
 
         async with scripted(script) as port:
@@ -57,6 +60,18 @@ class TestSelect:
             await source.select("INBOX")
             with pytest.raises(SourceRefused, match="no such folder"):
                 await source.select("INBOX")
+            source._throw_away("test over")
+
+    async def test_a_server_that_does_not_tell_the_next_uid_is_asked(self) -> None:
+        async def script(server: Dialog) -> None:
+            await server.log_in()
+            await server.answer(b"* OK [UIDVALIDITY 3] x")
+            assert await server.answer(b'* STATUS "INBOX" (UIDNEXT 815)') == b'STATUS "INBOX" (UIDNEXT)'
+
+        async with scripted(script) as port:
+            source = connect(port)
+            await source.open()
+            assert (await source.select("INBOX")).uid_next == 815
             source._throw_away("test over")
 
     async def test_no_lasting_uids(self) -> None:

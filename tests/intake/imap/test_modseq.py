@@ -38,7 +38,7 @@ class TestModseq:
         box.add(b"c")
         box.modseq += 1
         assert "SINCE 3:*" in await self.compared(desk, box)
-        assert desk.taken == [b"a", b"b", b"c"]
+        assert sorted(desk.taken) == [b"a", b"b", b"c"]
         assert await self.compared(desk, box) == ["OPEN", "SELECT INBOX"]
 
     async def test_a_server_that_does_not_count_is_searched(self, store: Store, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ class TestModseq:
         assert await self.compared(desk, box) == ["OPEN", "SELECT INBOX"]
         desk.time += timedelta(minutes=2)
         assert "UNMARKED 1:5" in await self.compared(desk, box)
-        assert desk.taken == [b"a", b"e", b"c"]
+        assert sorted(desk.taken) == [b"a", b"c", b"e"]
 
     async def test_a_clock_that_went_back_is_no_reason_to_believe(self, store: Store, tmp_path: Path) -> None:
         box = Box({1: b"a"}, modseq=10)

@@ -14,7 +14,7 @@ import pytest
 from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.poller import Pace, Poller, Stuck
 from mailrelay.intake.imap.source import SourceLost
-from mailrelay.intake.imap.taking import Alongside, House
+from mailrelay.intake.imap.taking import Alongside, Gates, House
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory, ImapAccount, Purpose, SecretRef
 from mailrelay.model.envelope import Envelope
@@ -46,7 +46,7 @@ class Desk:
             self.delivered_by_us,
             None,
             1_000_000,
-            asyncio.Semaphore(4),
+            Gates(4, 2),
         )
 
     async def delivered_by_us(self, found: Marked, owner: str) -> bool:

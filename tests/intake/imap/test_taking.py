@@ -15,7 +15,7 @@ from mailrelay.intake.imap import taking as module
 from mailrelay.intake.imap.ledger import Ending, Ledger, Place
 from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.source import Listed, SourceRefused
-from mailrelay.intake.imap.taking import Alongside, Fetched, House, NotNow, Taking
+from mailrelay.intake.imap.taking import Alongside, Fetched, Gates, House, NotNow, Taking
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory, ImapAccount, Purpose, SecretRef
 from mailrelay.model.envelope import Envelope
@@ -76,7 +76,7 @@ class Desk:
             self.delivered_by_us,
             None,
             size_limit,
-            asyncio.Semaphore(2),
+            Gates(4, 2),
         )
         self.taking = Taking(account, house, self.ledger)
 
