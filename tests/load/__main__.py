@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mailrelay import telemetry
-from tests.load import harness, rates, steps
+from tests.load import accounts, harness, rates, steps
 
 
 def main() -> int:
@@ -28,6 +28,8 @@ def main() -> int:
     print()
     telemetry.configure("warning")
     for row in steps.run():
+        print(row, flush=True)
+    for row in accounts.run():
         print(row, flush=True)
     if chosen.harness:
         print("\n" + harness.run(chosen.harness, repeats=5 if chosen.long else 1))
