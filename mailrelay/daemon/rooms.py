@@ -23,8 +23,10 @@ from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.intake.imap.door import ImapDoor
 from mailrelay.intake.imap.https import post_form
 from mailrelay.intake.imap.marked import Marked
+from mailrelay.intake.imap.poller import AccountState
 from mailrelay.intake.imap.taking import Unreadable
 from mailrelay.intake.imap.tokens import Tokens
+from mailrelay.model.agency import ImapAccount
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.envelope import Door, Origin
@@ -43,6 +45,7 @@ from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log
 
 Snapshot = Callable[[], Office]
+Silence = tuple[ImapAccount, AccountState]
 
 
 async def open_parts(office: Snapshot, stack: AsyncExitStack) -> Parts:
@@ -105,7 +108,8 @@ def hindrance(office: Office, parts: Parts) -> str:
     return "disk-full" if parts.spool.free_bytes() < office.settings.limits.disk_reserve else ""
 
 
-def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
+def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts, silent: list[Silence]) -> ImapDoor:
+    """`silent` collects the accounts that could not be read for too long; a tick tells them."""
     settings = office().settings
 
     async def delivered_by_us(found: Marked, owner: str) -> bool:
@@ -147,6 +151,7 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts) -> ImapDoor:
         idle=settings.imap.idle,
         size_limit=settings.limits.message_size,
         tokens=build_tokens(settings),
+        on_alarm=lambda account, state: silent.append((account, state)),
     )
 
 
@@ -199,7 +204,23 @@ async def _tell_suspended(office: Snapshot, parts: Parts, login: str) -> None:
         parts.bells.ring()
 
 
-def ticks(office: Snapshot, parts: Parts, imap: ImapDoor, suspended: list[str]) -> tuple[Tick, ...]:
+async def _tell_silent(office: Snapshot, parts: Parts, silence: Silence) -> None:
+    """By mail to the IT officer of the box's agency, or to its owner where none is named: nobody reads a log all day."""
+    account, state = silence
+    directory = office().directory
+    agency = directory.agency_of(account.owner)
+    address = (agency.it_officer if agency else "") or account.owner
+    minutes = int((utc_now() - (state.last_success or state.since)).total_seconds() // 60)
+    values = {"account": account.name, "minutes": str(minutes), "fault": state.last_fault or "?"}
+    origin = Origin(Door.IMAP, account=account.name)
+    complaint = entry.Complaint("box-not-polled", values)
+    await parts.store.write(lambda tx: complain(tx, office(), address, origin, complaint))
+    parts.bells.ring()
+
+
+def ticks(
+    office: Snapshot, parts: Parts, imap: ImapDoor, suspended: list[str], silent: list[Silence]
+) -> tuple[Tick, ...]:
     """Timed looks; nothing with a promise hangs on them."""
 
     async def queue_age() -> None:
@@ -225,13 +246,18 @@ def ticks(office: Snapshot, parts: Parts, imap: ImapDoor, suspended: list[str]) 
         if fetched:
             log.info("revocation-refreshed", fetched=fetched)
 
+    async def look_at_boxes() -> None:
+        await imap.tick()
+        while silent:
+            await _tell_silent(office, parts, silent.pop())
+
     return (
         Tick("revocation", timedelta(minutes=1), refresh_revocation),
         Tick("suspensions", timedelta(seconds=15), tell_suspensions),
         Tick("queue-age", timedelta(minutes=15), queue_age),
         Tick("delays", timedelta(minutes=1), tell_delays),
         Tick("rescan", timedelta(seconds=15), scan_again),
-        Tick("imap", timedelta(seconds=30), imap.tick),
+        Tick("imap", timedelta(seconds=30), look_at_boxes),
     )
 
 

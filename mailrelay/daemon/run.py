@@ -81,10 +81,11 @@ class Daemon:
         self.desk, self.store = desk, parts.store
         suspended: list[str] = []
         smtp = smtp_door(self.office, pipeline, parts, suspended, lambda: rooms.hindrance(self._office, parts))
-        imap = rooms.imap_door(self.office, pipeline, parts)
+        silent: list[rooms.Silence] = []
+        imap = rooms.imap_door(self.office, pipeline, parts, silent)
         keys = key_desk(self._office.settings, parts.store, lambda: self._office.directory)
         control = ControlDoor(self._office.settings.listen.control, verbs(desk, keys))
-        schedule = build_schedule(rooms.ticks(self.office, parts, imap, suspended))
+        schedule = build_schedule(rooms.ticks(self.office, parts, imap, suspended, silent))
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(Dispatcher(parts).run(), name="deliver"),

@@ -245,6 +245,13 @@ REFUSALS: Mapping[str, Refusal] = _table(
         "Đổi mật khẩu, quét mã độc máy tính, rồi đề nghị cán bộ CNTT mở lại.",
         "Change the password, check the computer, then ask the IT officer to release it.",
     ),
+    _row(
+        "box-not-polled 450 4.2.0",
+        "Hệ thống KHÔNG đọc được hộp thư {account} từ {minutes} phút nay ({fault}); văn bản ở đó chưa vào sổ, chưa đi.",
+        "The box {account} could not be read for {minutes} minutes ({fault}).",
+        "Kiểm tra máy chủ, mật khẩu hoặc mã truy cập của hộp thư; hệ thống vẫn thử lại và không mất thư nào.",
+        "Look at the server and the password or token of the box; it is tried again, and no mail is lost.",
+    ),
     # Recipients
     _row(
         "bad-recipient-address 553 5.1.3",

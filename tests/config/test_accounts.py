@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def test_a_grant(tmp_path: Path) -> None:
     assert account.oauth == OauthGrant(*refs, SecretRef("env", "IDP"), "a b")
     assert account.password is None
     assert set(account.secrets) == {*refs, SecretRef("env", "IDP")} <= set(secrets_of(directory))
+
+
+def test_the_account_shown_to_admins_loads(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "administration.md"
+    (shown,) = re.findall(r"```yml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    (account,) = directory_of(tmp_path, GOOD + shown.replace("yenthuy@hoabinh", "sotttt@hoabinh")).imap_accounts
+    assert account.oauth is not None and len(account.secrets) == 4
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class ImapDoor:
     changed while the service runs. `delivered_by_us` says whether a mail that bears our mark was delivered by us to that address.
     `unreadable` writes the notice to the owner when the door itself could not take a mail. `context` is the TLS context of
     all accounts (default: the system's trust). `source` makes another MailSource than aioimaplib's. `tokens` are for accounts
-    with `oauth`.
+    with `oauth`. `on_alarm` hears of an account that could not be read for `alarm`.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class ImapDoor:
         alarm: timedelta = timedelta(minutes=15),
         source: Callable[[ImapAccount, Credential], MailSource] | None = None,
         tokens: Tokens | None = None,
+        on_alarm: Callable[[ImapAccount, AccountState], None] | None = None,
         doubt: timedelta = timedelta(hours=1),
     ) -> None:
         self._accounts = accounts
@@ -71,6 +72,8 @@ class ImapDoor:
         self._pace = Pace(interval, reconcile, alarm, doubt)
         self._idle = idle
         self._tokens = tokens
+        self._on_alarm = on_alarm
+        self._told: set[str] = set()  # accounts whose present silence was told
         self._context = context
         self._source = source or self._connection
         self._house = House(
@@ -92,8 +95,18 @@ class ImapDoor:
         self._follow()
         for running in self._running.values():
             running.poller.check()
+            self._tell(running.account, running.poller.state)
             if running.poller.state.connected and self._is_due(running.poller.state):
                 running.poller.ring()
+
+    def _tell(self, account: ImapAccount, state: AccountState) -> None:
+        """Hand on an alarm, once for each silence."""
+        if not state.alarmed:
+            self._told.discard(account.name)
+        elif account.name not in self._told:
+            self._told.add(account.name)
+            if self._on_alarm is not None:
+                self._on_alarm(account, replace(state))
 
     async def poll(self, account_name: str) -> None:
         """Do one full pass over an account now and wait for its end. Raises NotFound, or the fault that ended it."""

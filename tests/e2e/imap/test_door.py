@@ -281,6 +281,8 @@ class TestAccounts:
     async def test_alarm_after_fifteen_minutes_without_a_look(
         self, office: Office, user: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
+        told: list[tuple[str, str]] = []
+        office.settings["on_alarm"] = lambda account, state: told.append((account.name, state.last_fault))
         office.account(user, port=1)
         door = await office.open()
         await door.tick()
@@ -292,6 +294,7 @@ class TestAccounts:
         await door.tick()
         assert capsys.readouterr().out.count("imap-no-successful-poll") == 1
         assert door.states()[0].alarmed
+        assert [name for name, _ in told] == [user] and told[0][1], "once for each silence, with its reason"
         office.accounts[0] = replace(office.accounts[0], port=office.server.port)
         await door.tick()
         await door.poll(user)
