@@ -57,9 +57,9 @@ class Connection:
 
     async def open(self) -> None:
         """Connect, secure the line, log in."""
+        secret = await self._credential.current()  # before a server waits for it
         try:
             async with asyncio.timeout(CONNECT_TIME * 2):
-                secret = await self._credential.current()  # before a server waits for it
                 await self._connect()
                 await self._greet()
                 if self._account.tls == "starttls":
