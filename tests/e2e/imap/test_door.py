@@ -285,7 +285,7 @@ class TestAccounts:
         office.settings["on_alarm"] = lambda account, state: told.append((account.name, state.last_fault))
         office.account(user, port=1)
         door = await office.open()
-        await door.tick()
+        await until(lambda: door.states()[0].last_fault)
         office.skip(timedelta(minutes=14))
         await door.tick()
         assert "imap-no-successful-poll" not in capsys.readouterr().out
