@@ -356,6 +356,26 @@ def keys_expire(
     raise SystemExit(run(config, fingerprint, agency, as_json=as_json))
 
 
+@queue.command("suspended")
+def queue_suspended(config: Config = None, as_json: Json = False) -> None:
+    """Tài khoản đang bị tạm ngừng gửi ra ngoài, đến khi nào. (Logins that may not send to the outside now.)"""
+    from mailrelay.cli.suspensions import queue_suspended as run
+
+    raise SystemExit(run(config, as_json=as_json))
+
+
+@queue.command("lift")
+def queue_lift(
+    login: Annotated[str, typer.Argument(help="Tên đăng nhập hoặc địa chỉ. (Login or address)")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Cho một tài khoản bị tạm ngừng gửi lại ngay; những gì đã gửi không tính nữa. (Lift the suspension of a login.)"""
+    from mailrelay.cli.suspensions import queue_lift as run
+
+    raise SystemExit(run(config, login, as_json=as_json))
+
+
 @policy.command("test")
 def policy_test(config: Config = None, as_json: Json = False) -> None:
     """Chạy các phép thử ghi trong policies/. Mã thoát 0 đạt, 1 không đạt. (Run the rule book's own tests.)"""

@@ -39,6 +39,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Reinjection:
+    """Where mail goes back to the MTA in front; `local`: that of our own domain too."""
+
+    target: Target
+    local: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptSettings:
     deadline: timedelta = setting(
         timedelta(seconds=20), "duration", "hạn trả lời sau khi nhận đủ thư", "time to answer after the last octet"
@@ -94,6 +102,15 @@ class InspectionSettings:
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
     routes: tuple[Route, ...] = setting((), "routes", "đường đi của thư ra ngoài tỉnh", "routes for mail to outside")
+    reinject: Target | None = setting(
+        None,
+        "back-target",
+        "cổng của MTA đứng trước nhận lại mọi thư đã kiểm tra, ví dụ smtp://127.0.0.1:10026",
+        "port of the MTA in front that takes checked mail back, as smtp://127.0.0.1:10026",
+    )
+    reinject_local: bool = setting(
+        True, "flag", "trả về MTA cả thư của tên miền tỉnh", "mail of our own domain goes back to the MTA too"
+    )
     helo: str = setting("", "word", "tên xưng khi gửi; để trống: hostname", "EHLO name; empty: hostname")
     schedule: tuple[timedelta, ...] = setting(
         (),
@@ -107,6 +124,10 @@ class DeliverySettings:
     )
     per_destination: int = setting(4, "count", "số kết nối tới một nơi nhận", "connections per destination")
     source: str = setting("", "ip", "địa chỉ IP dùng để gửi đi", "local IP address to send from")
+
+    @property
+    def back(self) -> Reinjection | None:
+        return None if self.reinject is None else Reinjection(self.reinject, self.reinject_local)
 
 
 @dataclass(frozen=True, slots=True)

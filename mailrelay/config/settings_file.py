@@ -19,7 +19,7 @@ from mailrelay.config.problems import Problems
 from mailrelay.config.secrets import Secrets
 from mailrelay.config.settings import SECTIONS, Route, Settings, described
 from mailrelay.config.table import Table
-from mailrelay.model.agency import TargetKind
+from mailrelay.model.agency import Target, TargetKind
 
 SETTINGS_FILE = "mailrelay.toml"
 _SOCKET_PATH = 107  # sockaddr_un of Linux
@@ -64,6 +64,7 @@ class _SettingsReader:
             "store-url": _store_url,
             "secret": self._secret,
             "login-template": _login_template,
+            "back-target": _back_target,
             "ldap-filter": lambda node: read_filter(forms.text(node)),
             "path": self._path,
             "file": self._file,
@@ -155,6 +156,10 @@ class _SettingsReader:
         for table in section.tables("peers"):
             network = table.read("network", _network, None, required=True)
             rights = table.choices("rights", PEER_RIGHTS)
+            if {"hold", "return"} <= set(rights):
+                table.problems.add(
+                    table.node, "chỉ chọn một trong hai: hold hoặc return", "choose one of hold and return"
+                )
             table.close()
             if network is not None:
                 peers.append(Peer(network, frozenset(rights)))
@@ -196,6 +201,13 @@ def _workers(node: Node) -> int:
     if node.value not in (1, 2) or isinstance(node.value, bool):
         raise forms.Unreadable("chỉ dùng 1 hoặc 2 tiến trình", "use 1 or 2 workers")
     return forms.count(node)
+
+
+def _back_target(node: Node) -> Target:
+    found = forms.target(node)
+    if found.kind is not TargetKind.SMTP or not found.host:
+        raise forms.Unreadable("phải viết như smtp://127.0.0.1:10026", "must be written like smtp://127.0.0.1:10026")
+    return found
 
 
 def _login_template(node: Node) -> str:

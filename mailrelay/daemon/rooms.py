@@ -13,6 +13,7 @@ from datetime import timedelta
 from mailrelay.config.office import Office
 from mailrelay.config.secrets import Secrets
 from mailrelay.config.settings import Settings
+from mailrelay.daemon.suspensions import Suspensions
 from mailrelay.delivery.courier import Courier
 from mailrelay.delivery.dkim import Signer, SigningKey
 from mailrelay.delivery.settings import DeliverySettings
@@ -195,15 +196,6 @@ def complain(tx: Transaction, office: Office, address: str, origin: Origin, comp
         entry.complain(tx, mail_id, owner, origin, complaint, office.directory, now)
 
 
-async def _tell_suspended(office: Snapshot, parts: Parts, login: str) -> None:
-    log.warning("login-suspended", login=login)
-    box = office().directory.account(login)
-    if box is not None:
-        complaint = entry.Complaint("login-suspended", {"login": login})
-        await parts.store.write(lambda tx: complain(tx, office(), box.address, Origin(Door.SUBMISSION), complaint))
-        parts.bells.ring()
-
-
 async def _tell_silent(office: Snapshot, parts: Parts, silence: Silence) -> None:
     """By mail to the IT officer of the box's agency, or to its owner where none is named: nobody reads a log all day."""
     account, state = silence
@@ -219,7 +211,7 @@ async def _tell_silent(office: Snapshot, parts: Parts, silence: Silence) -> None
 
 
 def ticks(
-    office: Snapshot, parts: Parts, imap: ImapDoor, suspended: list[str], silent: list[Silence]
+    office: Snapshot, parts: Parts, imap: ImapDoor, suspensions: Suspensions, silent: list[Silence]
 ) -> tuple[Tick, ...]:
     """Timed looks; nothing with a promise hangs on them."""
 
@@ -237,10 +229,6 @@ def ticks(
     async def scan_again() -> None:
         await rescan.look()
 
-    async def tell_suspensions() -> None:
-        while suspended:
-            await _tell_suspended(office, parts, suspended.pop())
-
     async def refresh_revocation() -> None:
         fetched = await parts.inspector.refresh_revocation(parts.now())
         if fetched:
@@ -253,7 +241,7 @@ def ticks(
 
     return (
         Tick("revocation", timedelta(minutes=1), refresh_revocation),
-        Tick("suspensions", timedelta(seconds=15), tell_suspensions),
+        Tick("suspensions", timedelta(seconds=15), suspensions.look),
         Tick("queue-age", timedelta(minutes=15), queue_age),
         Tick("delays", timedelta(minutes=1), tell_delays),
         Tick("rescan", timedelta(seconds=15), scan_again),

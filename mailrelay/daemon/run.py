@@ -14,6 +14,7 @@ from pathlib import Path
 from mailrelay.config.office import Office
 from mailrelay.daemon import rooms
 from mailrelay.daemon.smtp import smtp_door
+from mailrelay.daemon.suspensions import Suspensions
 from mailrelay.daemon.verbs import key_desk, verbs
 from mailrelay.failpoint import failpoint
 from mailrelay.intake.control import ControlDoor
@@ -79,13 +80,14 @@ class Daemon:
         pipeline = Pipeline(parts)
         desk = Desk(parts.store, lambda: self._office.directory, parts.now, parts.bells.ring)
         self.desk, self.store = desk, parts.store
-        suspended: list[str] = []
-        smtp = smtp_door(self.office, pipeline, parts, suspended, lambda: rooms.hindrance(self._office, parts))
+        suspensions = Suspensions(self.office, parts)
+        smtp = smtp_door(self.office, pipeline, parts, suspensions.note, lambda: rooms.hindrance(self._office, parts))
+        await suspensions.restore(smtp.quota)
         silent: list[rooms.Silence] = []
         imap = rooms.imap_door(self.office, pipeline, parts, silent)
         keys = key_desk(self._office.settings, parts.store, lambda: self._office.directory)
-        control = ControlDoor(self._office.settings.listen.control, verbs(desk, keys))
-        schedule = build_schedule(rooms.ticks(self.office, parts, imap, suspended, silent))
+        control = ControlDoor(self._office.settings.listen.control, verbs(desk, keys, smtp.quota.release))
+        schedule = build_schedule(rooms.ticks(self.office, parts, imap, suspensions, silent))
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(Dispatcher(parts).run(), name="deliver"),
@@ -104,6 +106,7 @@ class Daemon:
                 log.info("stopping")
                 await schedule.stop()
                 await smtp.close(_DRAIN)
+                await suspensions.look()
                 await imap.close()
                 await control.close()
                 for loop in loops:

@@ -25,9 +25,13 @@ Snapshot = Callable[[], Office]
 
 
 def smtp_door(
-    office: Snapshot, pipeline: Pipeline, parts: Parts, suspended: list[str], hindrance: Callable[[], str]
+    office: Snapshot,
+    pipeline: Pipeline,
+    parts: Parts,
+    on_suspension: Callable[[str], None],
+    hindrance: Callable[[], str],
 ) -> SmtpDoor:
-    """`suspended` collects the logins that the door has suspended; a tick tells them."""
+    """`on_suspension` is told the logins that the door has suspended."""
     settings = office().settings
     secrets = Secrets(settings.secrets_dir)
     return SmtpDoor(
@@ -41,7 +45,7 @@ def smtp_door(
         limits=limits(settings),
         wording=Wording(settings.smtp.reply_charset, settings.receipts.base_url),
         rights_of=lambda peer: office().settings.rights_of(peer),
-        on_suspension=suspended.append,
+        on_suspension=on_suspension,
         hindrance=hindrance,
     )
 

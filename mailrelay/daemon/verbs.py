@@ -22,8 +22,11 @@ from mailrelay.reports.trace import dispatch_row, entry_row
 from mailrelay.store.engine import DataLock, Store, open_store
 
 
-def verbs(desk: Desk, keys: KeyDesk) -> Mapping[str, Verb]:
-    """Requests are JSON objects; a missing key is the caller's mistake (KeyError)."""
+def verbs(desk: Desk, keys: KeyDesk, forget: Callable[[str], None] = lambda login: None) -> Mapping[str, Verb]:
+    """Requests are JSON objects; a missing key is the caller's mistake (KeyError).
+
+    `forget` makes a running door forget what a login has sent.
+    """
 
     async def accept(request: Mapping[str, Any]) -> Any:
         return entry_row(*await desk.accept_entry(int(request["entry"]), request["actor"], request.get("note", "")))
@@ -57,6 +60,11 @@ def verbs(desk: Desk, keys: KeyDesk) -> Mapping[str, Verb]:
         agency, found = await keys.give_up(request["agency"], request["fingerprint"], request["actor"])
         return {"keys": [key_row(agency, key) for key in found]}
 
+    async def lift(request: Mapping[str, Any]) -> Any:
+        login = await desk.lift_suspension(request["login"], request["actor"])
+        forget(login)
+        return {"login": login}
+
     return {
         "keys.import": import_keys,
         "keys.expire": expire_key,
@@ -65,6 +73,7 @@ def verbs(desk: Desk, keys: KeyDesk) -> Mapping[str, Verb]:
         "queue.release": release,
         "queue.return": return_held,
         "queue.retry": retry,
+        "queue.lift": lift,
     }
 
 

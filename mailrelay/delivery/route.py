@@ -21,8 +21,22 @@ class Route(Protocol):
     def target(self) -> Target: ...
 
 
-def route(address: str, directory: Directory, routes: Sequence[Route]) -> Target | None:
+class Reinjection(Protocol):
+    """The port of the MTA in front that takes mail back after our checks. `local` tells whether it delivers to our domain too."""
+
+    @property
+    def target(self) -> Target: ...
+    @property
+    def local(self) -> bool: ...
+
+
+def route(
+    address: str, directory: Directory, routes: Sequence[Route], back: Reinjection | None = None
+) -> Target | None:
     """Return the target of an address (any case), or None when there is no way to deliver to it.
+
+    With `back` everything goes to the MTA in front, which knows more addresses of our domain than we do; only a box that is
+    switched off has no way there either.
 
     An unknown or disabled address of our own domain has none, whatever the routes say: a smarthost or MX would send it back
     to us. The most exact route wins, not the first. Without a port, a target of kind smtp means the MX hosts of its `host`.
@@ -31,6 +45,8 @@ def route(address: str, directory: Directory, routes: Sequence[Route]) -> Target
     domain = domain.rstrip(".").lower()
     is_own = domain == directory.domain.lower()
     box = directory.mailbox(address) or _system_box(address, directory)
+    if back is not None and (back.local or not is_own) and (box is None or box.enabled):
+        return back.target if local and at and domain else None
     if box is not None:
         target = box.target if box.enabled else None
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mailrelay.model.decision import Action
+
 
 class Door(StrEnum):
     """The way a mail came in."""
@@ -41,7 +43,8 @@ class Origin:
     `tls` is "TLSv1.3 TLS_AES_256_GCM_SHA384" or None for clear text. `login` is set only after a successful AUTH (or for
     the owner of an outgoing IMAP drop folder). `account` names the IMAP account; `in_place` says that the mail already lies
     in the recipient's mailbox (an incoming IMAP account), so that it is registered but not delivered again. `via` is the
-    address of a listed neighbour that handed the mail over and told who the `peer` behind it is; "" without one.
+    address of a listed neighbour that handed the mail over and told who the `peer` behind it is; "" without one. `promise`
+    says that a neighbour has promised delivery already, and what takes the place of a refusal: HOLD or RETURN.
     """
 
     door: Door
@@ -53,6 +56,7 @@ class Origin:
     account: str | None = None
     in_place: bool = False
     via: str = ""
+    promise: Action | None = None
 
     @property
     def is_authenticated(self) -> bool:

@@ -173,6 +173,7 @@ _ORIGIN = (
     _flag("authenticated", True, "người gửi đã đăng nhập"),
     _word("login", "vanthu", "tên đăng nhập"),
     _flag("tls", True, "đường truyền được mã hóa"),
+    _flag("promised", False, "máy chủ đứng trước đã nhận thư và hứa chuyển (vị trí lọc nội dung)"),
     _flag("in_place", False, "thư đã nằm sẵn trong hộp của người nhận (IMAP)"),
     _word("sender", "vanthu@example.gov.vn", "địa chỉ gửi (MAIL FROM), trống là thư báo của máy"),
     _flag("sender_is_null", False, "địa chỉ gửi trống: thư báo của máy chủ"),

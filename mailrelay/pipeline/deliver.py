@@ -228,7 +228,8 @@ class Dispatcher:
     async def _sent(self, record: MailRecord, consignment: Sequence[Dispatch]) -> tuple[Outcome, ...]:
         parts = self._parts
         office = parts.office()
-        target = route(consignment[0].recipient.address, office.directory, office.settings.delivery.routes)
+        delivery = office.settings.delivery
+        target = route(consignment[0].recipient.address, office.directory, delivery.routes, delivery.back)
         if target is None:
             return tuple(of_trouble(d.recipient.address, Trouble.NO_ROUTE) for d in consignment)
         failpoint("deliver.before-send")

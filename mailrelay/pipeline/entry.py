@@ -23,14 +23,18 @@ from mailrelay.model.identity import AgencyId, MailId
 from mailrelay.model.message import Content, Message, MessageState
 from mailrelay.model.record import MailRecord
 from mailrelay.model.refusal import REFUSALS
+from mailrelay.pipeline import promise
 from mailrelay.pipeline.judgement import Judgement
+from mailrelay.pipeline.trace_fields import MAIL_ID_FIELD
 from mailrelay.receipts import drawer
 from mailrelay.register import books
 from mailrelay.store import dispatches, log, messages, receipts
 from mailrelay.store.transaction import Transaction
+from mailrelay.telemetry import log as telemetry
 
 REPEAT_WINDOW = timedelta(days=7)
 NO_ROUTE = "no-route"
+_MOST_MARKS = 8  # of ours in one mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ def enter(tx: Transaction, judgement: Judgement, office: Office, now: datetime, 
     record = judgement.record
     mail_id = record.message.mail_id
     live = messages.repeats(tx, record.repeat_key, now - REPEAT_WINDOW)
+    looped = _has_come_back(tx, judgement, office)
+    if looped:
+        judgement, live = _held_for_loop(judgement), {}
+        record = judgement.record
     fresh = tuple(r for r in judgement.recipients if r.address.lower() not in live)
     if live and not fresh and not known:
         earlier = next(iter(live.values()))
@@ -67,9 +75,31 @@ def enter(tx: Transaction, judgement: Judgement, office: Office, now: datetime, 
     dispatches.insert(tx, sendings)
     if not sendings:
         messages.set_state(tx, mail_id, _resting_state(record))
+    if looped:
+        telemetry.error("mail-loop", mail_id=mail_id)  # a notice by mail would go in the same circle
+        return Entered(mail_id, entries=entries)
     for receipt in drawer.on_accept(record, judgement.content, judgement.recognition, office.directory, entries, now):
         receipts.insert(tx, receipt)
     return Entered(mail_id, entries=entries)
+
+
+def _has_come_back(tx: Transaction, judgement: Judgement, office: Office) -> bool:
+    """Whether this is a mail of ours that the MTA in front hands to us again, though we gave it back to be delivered.
+
+    It bears our mark, we have sent that very mail to one of these recipients, and nobody else is told to have handed it to
+    the MTA. To take it for a mere repeat would lose it (we wait for the MTA, and the MTA for us); to pass it on never ends.
+    """
+    origin = judgement.record.message.envelope.origin
+    if origin.promise is None or (origin.via and origin.helo != office.settings.delivery.helo):
+        return False
+    marks = [value for name, value in judgement.content.fields if name == MAIL_ID_FIELD.lower()][:_MOST_MARKS]
+    sent = {d.recipient.address.lower() for mark in marks for d in dispatches.of_mail(tx, MailId(mark))}
+    return not sent.isdisjoint(r.address.lower() for r in judgement.recipients)
+
+
+def _held_for_loop(judgement: Judgement) -> Judgement:
+    decision = promise.looped(judgement.decision)
+    return replace(judgement, record=replace(judgement.record, decision=decision, state=MessageState.HELD))
 
 
 def refuse(tx: Transaction, judgement: Judgement, directory: Directory, now: datetime, *, known: bool = False) -> None:
@@ -231,7 +261,8 @@ def _dispatches(
 
 def destination_of(address: str, office: Office) -> str:
     """The name under which the queue counts a recipient's next hop."""
-    target = route(address, office.directory, office.settings.delivery.routes)
+    delivery = office.settings.delivery
+    target = route(address, office.directory, delivery.routes, delivery.back)
     return target.destination if target else NO_ROUTE
 
 

@@ -17,7 +17,7 @@ from mailrelay.model.identity import MailId
 from mailrelay.pipeline.settle import close
 from mailrelay.receipts import drawer
 from mailrelay.register import books
-from mailrelay.store import backlog, dispatches, entries, log, messages, receipts
+from mailrelay.store import backlog, dispatches, entries, log, messages, quotas, receipts
 from mailrelay.store.engine import Store
 from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log as telemetry
@@ -124,6 +124,20 @@ class Desk:
         count = await self._act(lambda tx, now: backlog.retry_all(tx, now, destination))
         telemetry.info("queue-retried", actor=actor, destination=destination or "", dispatches=count)
         return count
+
+    async def lift_suspension(self, login: str, actor: str) -> str:
+        """Let a login send to the outside again, whatever it sent before; return its name as the directory writes it."""
+        box = self._directory().account(login) or self._directory().mailbox(login)
+        if box is None or not box.login:
+            raise NotFound(f"Không có tài khoản {login}. (There is no login {login}.)")
+        name = box.login
+
+        def act(tx: Transaction, now: datetime) -> None:
+            quotas.lift(tx, name, now)
+            log.append(tx, LogEvent(now, EventKind.RELEASED, None, box.agency, actor, {"login": name}))
+
+        await self._act(act)
+        return name
 
     async def _act(self, act: Callable[[Transaction, datetime], T]) -> T:
         now = self._now()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailrelay.config.office import Office
+from mailrelay.delivery.route import route
 from mailrelay.inspection.authentication import results_field
 from mailrelay.inspection.document import recognise, secrecy_mark
 from mailrelay.inspection.examine import Inspector
@@ -21,7 +22,7 @@ from mailrelay.model.evidence import Exhibit
 from mailrelay.model.finding import Check, Finding, Findings, Verdict
 from mailrelay.model.message import Attachment, Content, Message, MessageState, Rendering
 from mailrelay.model.record import MailRecord, veiled
-from mailrelay.pipeline import trace_fields
+from mailrelay.pipeline import promise, trace_fields
 from mailrelay.pipeline.expansion import expand
 from mailrelay.policy.judge import judge
 from mailrelay.receipts.audience import voucher
@@ -78,7 +79,7 @@ def judge_findings(message: Message, findings: Findings, office: Office) -> Judg
     addresses = [recipient.address for recipient in recipients]
     decision = judge(office.rulebook, office.directory, envelope, addresses, findings, recognition)
     if secrecy is Secrecy.NONE:  # a secret paper is refused whoever sends it: it must never lie in our spool
-        decision = enforceable(decision, envelope)
+        decision = _fitted(decision, envelope, findings, office)
     record = MailRecord(
         message=message,
         state=_state(decision),
@@ -94,6 +95,17 @@ def judge_findings(message: Message, findings: Findings, office: Office) -> Judg
         repeat_key=repeat_key(envelope, content, message.digest),
     )
     return Judgement(record, content, recognition, recipients, secrecy, findings.exhibits)
+
+
+def _fitted(decision: Decision, envelope: Envelope, findings: Findings, office: Office) -> Decision:
+    if envelope.origin.promise is None:
+        return enforceable(decision, envelope)
+    delivery = office.settings.delivery
+
+    def has_way(address: str) -> bool:
+        return route(address, office.directory, delivery.routes, delivery.back) is not None
+
+    return promise.kept(decision, envelope, findings, has_way, envelope.origin.promise)
 
 
 def enforceable(decision: Decision, envelope: Envelope) -> Decision:
@@ -134,8 +146,12 @@ def without_refusal(judgement: Judgement) -> Judgement:
 
 
 def repeat_key(envelope: Envelope, content: Content, digest: str) -> str:
-    """What makes a mail the same as an earlier one: sender, Message-ID and body (two mails with one id stay two mails)."""
-    marks = (envelope.sender.lower(), content.message_id, content.body_sha256 or digest)
+    """What makes a mail the same as an earlier one: sender, Message-ID and body (two mails with one id stay two mails).
+
+    Without a Message-ID only the same bytes are the same mail: a device may say "all is well" in the same words every day.
+    """
+    body = content.body_sha256 if content.message_id else ""
+    marks = (envelope.sender.lower(), content.message_id, body or digest)
     return hashlib.sha256("\0".join(marks).encode()).hexdigest()
 
 

@@ -77,6 +77,7 @@ def _of_origin(envelope: Envelope) -> dict[str, Value]:
         "authenticated": origin.is_authenticated,
         "login": origin.login or "",
         "tls": origin.tls is not None,
+        "promised": origin.promise is not None,
         "in_place": origin.in_place,
     }
 

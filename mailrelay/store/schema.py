@@ -272,6 +272,16 @@ class ReceiptRow(Table, table=True):
     notice_id: str | None = _text(ForeignKey("message.mail_id"), null=True)
 
 
+class QuotaRow(Table, table=True):
+    """A login that may not send to the outside, or that was let go again; what it sent is read from the mails."""
+
+    __tablename__ = "login_quota"
+    __table_args__ = (_BY_KEY,)
+    login: str = _text(key=True)
+    suspended_until: int | None = _big(null=True)
+    forgiven_at: int | None = _big(null=True)
+
+
 class CursorRow(Table, table=True):
     """How far an IMAP folder was read."""
 

@@ -108,7 +108,7 @@ def test_the_rule_shown_to_admins_loads_and_passes_its_test(tmp_path: Path) -> N
 
 
 def test_the_settings_shown_to_admins_load(tmp_path: Path, authority: Authority) -> None:
-    [shown] = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "administration.md").read_text(), re.DOTALL)
+    shown, *more = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "administration.md").read_text(), re.DOTALL)
     pair = authority.issue("mx.hoabinh.gov.vn")
     (tmp_path / "tls").mkdir()
     shutil.copy(pair.certificate, tmp_path / "tls" / "mx.pem")
@@ -116,3 +116,11 @@ def test_the_settings_shown_to_admins_load(tmp_path: Path, authority: Authority)
     (tmp_path / "mailrelay.toml").write_text(shown)
     settings = load_settings(tmp_path)
     assert [str(place) for place in settings.listen.submissions] == ["0.0.0.0:465"]
+    shutil.copy(authority.certificate, tmp_path / "tls" / "ca-tinh.pem")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "ldap").touch(mode=0o600)
+    (tmp_path / "secrets" / "ldap").write_text("mật khẩu")
+    (tmp_path / "mailrelay.toml").write_text("\n".join((shown, *more)))  # as an admin puts the pieces together
+    settings = load_settings(tmp_path)
+    assert settings.rights_of("127.0.0.1") == {"xforward", "login", "hold"} and settings.delivery.back is not None
+    assert settings.auth.backend == "ldap" and settings.ldap.filter is not None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from mailrelay.daemon import rooms
+from mailrelay.daemon.suspensions import Suspensions
 from mailrelay.intake.imap.poller import AccountState
 from mailrelay.model.agency import ImapAccount, Purpose, SecretRef
 from mailrelay.model.calendar import utc_now
-from mailrelay.model.receipt import ReceiptKind
 from mailrelay.pipeline.accept import Pipeline
 from mailrelay.store import receipts
 from tests.pipeline.conftest import house, serve
@@ -17,25 +17,14 @@ from tests.pipeline.house import House
 __all__ = ["house", "serve"]
 
 
-async def test_a_suspended_login_is_told_by_mail(house: House) -> None:
-    suspended = ["sotc", "nobody"]
-    imap = rooms.imap_door(house.office, Pipeline(house.parts), house.parts, [])
-    tick = next(t for t in rooms.ticks(house.office, house.parts, imap, suspended, []) if t.name == "suspensions")
-    await tick.run()
-    await tick.run()
-    assert suspended == []
-    mails = await house.parts.store.read(lambda tx: tx.rows("SELECT mail_id FROM message", {}))
-    told = await house.parts.store.read(lambda tx: receipts.of_mail(tx, mails[0][0]))
-    assert [(receipt.kind, receipt.to) for receipt in told] == [(ReceiptKind.RETURNED, "sotc@hoabinh.gov.vn")]
-
-
 async def test_a_box_that_cannot_be_read_is_told_by_mail(house: House) -> None:
     owner = "sotc@hoabinh.gov.vn"
     account = ImapAccount("tai-chinh", "h", 993, "u", SecretRef("file", "x"), Purpose.INCOMING, owner)
     state = AccountState("tai-chinh", utc_now() - timedelta(minutes=17), last_fault="token endpoint: invalid_grant")
     silent = [(account, state)]
     imap = rooms.imap_door(house.office, Pipeline(house.parts), house.parts, silent)
-    tick = next(t for t in rooms.ticks(house.office, house.parts, imap, [], silent) if t.name == "imap")
+    suspensions = Suspensions(house.office, house.parts)
+    tick = next(t for t in rooms.ticks(house.office, house.parts, imap, suspensions, silent) if t.name == "imap")
     await tick.run()
     await tick.run()
     assert silent == []

@@ -75,3 +75,30 @@ def test_without_routes_only_mailboxes() -> None:
 
 def test_first_of_two_equal_routes() -> None:
     assert route("a@b.vn", DIRECTORY, (Way("b.vn", SMARTHOST), Way("B.vn", DISTRICT))) == SMARTHOST
+
+
+@dataclass(frozen=True)
+class Back:
+    target: Target
+    local: bool
+
+
+@pytest.mark.parametrize(
+    ("address", "everything", "outside_only"),
+    [
+        ("vanthu@hoabinh.gov.vn", True, MAILDIR),
+        ("vt@hoabinh.gov.vn", True, MAILDIR),
+        ("postmaster@hoabinh.gov.vn", True, MAILDIR),
+        ("bi-danh-cua-mta@hoabinh.gov.vn", True, None),
+        ("cu@hoabinh.gov.vn", False, None),  # switched off
+        ("ai@example.com", True, True),
+        ("khach@example.vn", True, True),
+        ("khong-phai-dia-chi", False, None),
+    ],
+)
+def test_what_goes_back_to_the_server_in_front(address: str, everything: bool, outside_only: object) -> None:
+    back = Target(TargetKind.SMTP, host="127.0.0.1", port=10026)
+    ways = [Way("*", SMARTHOST)]
+    assert route(address, DIRECTORY, ways, Back(back, True)) == (back if everything else None)
+    expected = back if outside_only is True else outside_only
+    assert route(address, DIRECTORY, ways, Back(back, False)) == expected

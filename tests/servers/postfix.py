@@ -51,7 +51,7 @@ class Postfix:
     """`with Postfix(…) as postfix:` starts it; leaving ends it and removes its folder.
 
     `mailboxes` are the addresses that it delivers itself. Everything else goes to `relay_to` (port on loopback), or is
-    refused. `settings` overrides main.cf.
+    refused. `settings` overrides main.cf, `services` are further lines of master.cf.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Postfix:
         relay_to: int | None = None,
         hostname: str = "mx.example.test",
         settings: Mapping[str, str] | None = None,
+        services: str = "",
     ) -> None:
         self.port = free_port()
         self.folder = open_folder("postfix")
@@ -69,6 +70,7 @@ class Postfix:
         self._relay_to = relay_to
         self._hostname = hostname
         self._settings = dict(settings or {})
+        self._services = services
         self._child: Child | None = None
 
     def _main(self) -> dict[str, str]:
@@ -119,7 +121,7 @@ class Postfix:
         shutil.chown(self.folder / "data", "postfix")
         os.chown(self.folder / "mail", _OWNER.pw_uid, _OWNER.pw_gid)
         (self._conf / "main.cf").write_text("".join(f"{key} = {value}\n" for key, value in self._main().items()))
-        (self._conf / "master.cf").write_text(_MASTER.format(listen=f"{LOOPBACK}:{self.port}"))
+        (self._conf / "master.cf").write_text(_MASTER.format(listen=f"{LOOPBACK}:{self.port}") + self._services)
         self._child = Child([program("postfix"), "-c", self._conf, "start-fg"], self.folder / "start.log")
         try:
             self._child.wait_port(self.port)

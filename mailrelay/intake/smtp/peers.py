@@ -1,7 +1,8 @@
 """Listed neighbours: what they may say about the client behind them (XCLIENT, XFORWARD, PROXY). Strangers never get here.
 
 The rights of a neighbour come from the settings, by the address of its TCP connection: `proxy` (a PROXY header comes first),
-`xclient`, `xforward`, `login` (own-domain senders and XCLIENT LOGIN are taken as logged in), `lmtp` (may use LMTP).
+`xclient`, `xforward`, `login` (own-domain senders and XCLIENT LOGIN are taken as logged in), `lmtp` (may use LMTP), `hold` or
+`return` (the neighbour has promised delivery already: what takes the place of a refusal).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from aiosmtpd.proxy_protocol import V2_CMD, get_proxy
 
 from mailrelay.intake.smtp.replies import Complaint
+from mailrelay.model.decision import Action
 
 XCLIENT = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN")
 XFORWARD = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE")
@@ -30,6 +32,7 @@ class RealClient:
     helo: str | None = None
     login: str | None = None
     esmtp: bool | None = None
+    local: bool | None = None  # XFORWARD SOURCE: it is a client of the neighbour's own network
 
     def with_more(self, told: RealClient) -> RealClient:
         """What was said before and now; one description may come in several commands."""
@@ -38,6 +41,7 @@ class RealClient:
             self.helo if told.helo is None else told.helo,
             self.login if told.login is None else told.login,
             self.esmtp if told.esmtp is None else told.esmtp,
+            self.local if told.local is None else told.local,
         )
 
 
@@ -56,7 +60,13 @@ def read_client(argument: str, permitted: tuple[str, ...]) -> RealClient | Compl
     if peer is None and "ADDR" in said:
         return Complaint("bad-parameter", {"parameter": "ADDR"})
     esmtp = said["PROTO"].upper() == "ESMTP" if said.get("PROTO") else None
-    return RealClient(peer, _word(said.get("HELO")), _word(said.get("LOGIN")), esmtp)
+    local = said["SOURCE"].upper() == "LOCAL" if said.get("SOURCE") else None
+    return RealClient(peer, _word(said.get("HELO")), _word(said.get("LOGIN")), esmtp, local)
+
+
+def promise_of(rights: frozenset[str]) -> Action | None:
+    """What takes the place of a refusal for a neighbour that has promised delivery already."""
+    return Action.HOLD if "hold" in rights else Action.RETURN if "return" in rights else None
 
 
 def _decode(xtext: str) -> str:

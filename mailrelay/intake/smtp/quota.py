@@ -1,7 +1,7 @@
 """How much a login may send to the outside: a stolen password shall not make a spam gun of the province. In memory, no I/O.
 
 Only recipients outside the domain count, and only of mails that were accepted. A login that goes on trying beyond its quota is
-suspended until the time is over or an administrator releases it.
+suspended until the time is over or an administrator lifts it. The daemon keeps suspensions and puts back what was spent.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ class Quota:
         """Count the outside recipients of an accepted mail."""
         if number:
             self._accounts.setdefault(login.lower(), _Account()).spent.append((now, number))
+
+    def suspend(self, login: str, until: float) -> None:
+        """Put a suspension back that was known before a restart."""
+        self._accounts.setdefault(login.lower(), _Account()).suspended_until = until
 
     def release(self, login: str) -> None:
         """Forget a login's past: it may send again at once."""

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from mailrelay.intake import admission
 from mailrelay.intake.smtp.authentication import Login
 from mailrelay.intake.smtp.content import Content
-from mailrelay.intake.smtp.conversation import Conversation
 from mailrelay.intake.smtp.envelope import MailCommand, parse_mail, parse_rcpt
-from mailrelay.intake.smtp.peers import XCLIENT, XFORWARD, RealClient, read_client
+from mailrelay.intake.smtp.formalities import Formalities
+from mailrelay.intake.smtp.peers import XCLIENT, XFORWARD, RealClient, promise_of, read_client
 from mailrelay.intake.smtp.replies import Complaint
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory
+from mailrelay.model.decision import Action
 from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
 from mailrelay.telemetry import log
 
@@ -35,7 +36,7 @@ class _Mail:
     content: Content | None = None  # open between BDAT chunks
 
 
-class Session(Conversation):
+class Session(Formalities):
     """One client at one door."""
 
     _exchange: Login | None = None
@@ -146,10 +147,22 @@ class Session(Conversation):
         if command.size is not None and command.size > self._desk.limits.size:
             return Complaint("too-big", {"limit": f"{self._desk.limits.size // 1_000_000} MB"})
         directory = self._desk.directory()
-        if "login" in self._rights and self._login is None:
+        if "login" in self._rights and self._login is None and self._speaks_for_its_own:
             self._asserted = admission.asserted_login(directory, command.sender)
-            return None if self._asserted else self._admitted(directory, command.sender)
+        if self._asserted or (self._promise and self._login is None):
+            return None  # the neighbour vouches for the sender, or has taken the mail already: the rules will speak
         return self._admitted(directory, command.sender)
+
+    @property
+    def _promise(self) -> Action | None:
+        """A client with a login of its own can be told; a promise is made by servers."""
+        return None if self._door in _WITH_LOGIN else promise_of(self._rights)
+
+    @property
+    def _speaks_for_its_own(self) -> bool:
+        """Whether this mail is a neighbour's own or its network's: of a client that it only describes, nothing is asserted."""
+        told = self._forwarded
+        return bool(told.local) if told != _NOBODY else not self._via
 
     def _admitted(self, directory: Directory, sender: str) -> Complaint | None:
         answer = admission.admit_sender(directory, self._origin(), sender)
@@ -181,7 +194,7 @@ class Session(Conversation):
             return Complaint("too-many-recipients", {"limit": str(limits.recipients)})
         origin = self._origin()
         answer = admission.admit_recipient(directory, origin, recipient.address)
-        if answer.refusal:
+        if answer.refusal and not self._promise:
             return Complaint(answer.refusal, answer.values)
         if origin.login is None or directory.is_local(recipient.address):
             return None
@@ -203,6 +216,7 @@ class Session(Conversation):
             self._login or self._asserted,
             self._esmtp if told.esmtp is None else told.esmtp,
             via=self._via or (self._peer if told.peer else ""),
+            promise=self._promise,
         )
 
     def _envelope(self, mail: _Mail) -> Envelope:
@@ -341,39 +355,6 @@ class Session(Conversation):
         if told is not None:
             self._forwarded = self._forwarded.with_more(told)
             self.say("250 2.0.0 OK")
-
-    # ── the rest ──
-
-    async def smtp_RSET(self, argument: str) -> None:
-        if argument:
-            await self.refuse("syntax", expected="RSET")
-            return
-        self.end_mail()
-        self.say("250 2.0.0 OK")
-
-    async def smtp_NOOP(self, argument: str) -> None:
-        self.say("250 2.0.0 OK")
-
-    async def smtp_QUIT(self, argument: str) -> None:
-        if argument:
-            await self.refuse("syntax", expected="QUIT")
-            return
-        self.say("221 2.0.0 Bye")
-        self._ended = True
-        await self.leave()
-
-    async def smtp_VRFY(self, argument: str) -> None:
-        """RFC 5321 section 3.5.3: nobody learns here who has a mailbox."""
-        if not argument:
-            await self.refuse("syntax", expected="VRFY address")
-            return
-        self.say("252 2.5.2 Cannot VRFY, send the mail")
-
-    async def smtp_EXPN(self, argument: str) -> None:
-        await self.refuse("not-implemented")
-
-    async def smtp_HELP(self, argument: str) -> None:
-        self.say("214 2.0.0 RFC 5321")
 
 
 def _chunk(argument: str) -> tuple[int, bool]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mailrelay.intake.smtp.peers import XCLIENT, XFORWARD, RealClient, read_client, read_proxy
 from mailrelay.intake.smtp.replies import Complaint
+from mailrelay.model.decision import Action
 from mailrelay.model.envelope import Door
 
 ALL = frozenset({"xclient", "xforward", "login"})
@@ -226,3 +227,54 @@ async def test_lmtp_is_for_this_machine_and_listed_neighbours(open_office: Any) 
         assert await session._enter() is False
         session._rights = frozenset({"lmtp"})
         assert await session._enter() is True
+
+
+@pytest.mark.parametrize(("right", "promise"), [("hold", Action.HOLD), ("return", Action.RETURN)])
+async def test_a_neighbour_that_has_promised_delivery_is_refused_nothing(
+    open_office: Any, right: str, promise: Action
+) -> None:
+    """Unknown and switched-off boxes, other domains, our own domain without a login: the rules will speak, not the door."""
+    async with open_office(rights_of=_rights("xforward", right)) as office:
+        client = await office.connect()
+        await client.ask("XFORWARD ADDR=192.0.2.7 SOURCE=REMOTE")
+        assert (await client.ask("MAIL FROM:<nam.stc@hoabinh.gov.vn>")).startswith("250")
+        recipients = ["khong-co@hoabinh.gov.vn", "cu.syt@hoabinh.gov.vn", "ai@example.com"]
+        for recipient in recipients:
+            assert (await client.ask(f"RCPT TO:<{recipient}>")).startswith("250")
+        assert (await client.ask("DATA")).startswith("354")
+        assert (await client.ask("x\r\n.")).startswith("250")
+        envelope = office.recorder.mails[-1][0]
+        assert [r.address for r in envelope.recipients] == recipients
+        assert (envelope.origin.promise, envelope.origin.login, envelope.origin.peer) == (promise, None, "192.0.2.7")
+        # what is no mail at all is refused to everybody
+        await client.ask("MAIL FROM:<a@example.vn>")
+        assert "[bad-recipient-address]" in await client.ask("RCPT TO:<a%b@example.com>")
+
+
+async def test_a_promise_gives_nobody_the_rights_of_a_login(open_office: Any) -> None:
+    async with open_office(rights_of=_rights("hold")) as office:
+        client = await office.connect(Door.SUBMISSIONS)
+        assert "[auth-required]" in await client.ask("MAIL FROM:<a@example.vn>")
+
+
+@pytest.mark.parametrize(
+    ("told", "login"),
+    [
+        ([], "nam.stc"),  # the neighbour's own mail
+        (["XFORWARD ADDR=192.0.2.7 SOURCE=REMOTE"], None),
+        (["XFORWARD ADDR=192.0.2.7"], None),  # a neighbour that does not say where its client is
+        (["XFORWARD ADDR=192.0.2.7 SOURCE=LOCAL"], "nam.stc"),
+        (["XFORWARD SOURCE=LOCAL", "XFORWARD SOURCE=REMOTE"], None),
+        (["XCLIENT ADDR=192.0.2.7", "EHLO x"], None),
+        (["XCLIENT ADDR=192.0.2.7 LOGIN=nam.stc", "EHLO x"], "nam.stc"),
+    ],
+)
+async def test_a_login_is_asserted_for_a_neighbours_own_clients_only(
+    open_office: Any, told: list[str], login: str | None
+) -> None:
+    """A stranger who writes our domain in MAIL FROM to the server in front is no clerk."""
+    async with open_office(rights_of=_rights("login", "xclient", "xforward", "hold")) as office:
+        client = await office.connect()
+        for line in told:
+            assert (await client.ask(line))[:3] in ("220", "250")
+        assert (await _origin(office, client, sender="nam.stc@hoabinh.gov.vn")).login == login

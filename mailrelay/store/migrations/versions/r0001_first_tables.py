@@ -117,6 +117,15 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "login_quota",
+        sa.Column("login", sa.Text(), nullable=False),
+        sa.Column("suspended_until", _BIG, nullable=True),
+        sa.Column("forgiven_at", _BIG, nullable=True),
+        sa.PrimaryKeyConstraint("login", name=op.f("pk_login_quota")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "poll_outcome",
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("folder", sa.Text(), nullable=False),
