@@ -81,6 +81,12 @@ class LimitSettings:
         "trả lời chậm sau mỗi lần sai mật khẩu, tăng dần",
         "delay of the answer to a failed login, growing",
     )
+    crowded_time: timedelta = setting(
+        timedelta(seconds=15),
+        "duration",
+        "cửa đã đầy: kết nối lạ không gửi gì trong thời gian này phải nhường chỗ",
+        "when the door is full: strangers that bring nothing forward for this time give way",
+    )
     handshake_time: timedelta = setting(
         timedelta(seconds=30), "duration", "thời gian bắt tay TLS", "time for a TLS handshake"
     )

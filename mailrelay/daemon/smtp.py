@@ -108,6 +108,7 @@ def limits(settings: Settings) -> Limits:
         errors=given.errors,
         idle_commands=given.idle_commands,
         error_delay=given.error_delay,
+        crowded_time=given.crowded_time,
         handshake_time=given.handshake_time,
         command_time=given.command_time,
         block_time=given.block_time,

@@ -54,6 +54,14 @@ def test_what_may_go_is_left_alone() -> None:
     assert _enforced(STRANGER, Action.RELAY, Action.HOLD) == [Action.RELAY, Action.HOLD]
 
 
+def test_without_a_message_id_only_the_same_bytes_are_the_same_mail() -> None:
+    """A device says "all is well" in the same words every day, and only its Date tells the days apart."""
+    envelope = Envelope("may-in@b.example", (), STRANGER)
+    content = Content(body_sha256="aa")
+    assert repeat_key(envelope, content, "ff") == repeat_key(envelope, content, "ff")
+    assert repeat_key(envelope, content, "ff") != repeat_key(envelope, content, "fe")
+
+
 def test_a_mail_is_repeated_only_when_sender_id_and_body_agree() -> None:
     envelope = Envelope("a@b.example", (), CLERK)
     content = Content(message_id="<1@b>", body_sha256="aa")

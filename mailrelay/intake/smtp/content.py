@@ -108,11 +108,13 @@ class _Clock:
         self._pace = Pace(limits, conversation.loop.time())
 
     def __enter__(self) -> _Clock:
+        self._conversation.pace = self._pace
         self._conversation.widen()
         self.progress(0)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._conversation.pace = None
         self._conversation.narrow()
 
     def progress(self, octets: int) -> None:

@@ -14,9 +14,11 @@ from typing import Any, NoReturn
 
 from aiosmtpd.smtp import SMTP
 
+from mailrelay.intake.smtp.command_line import FOREIGN, fault_of
+from mailrelay.intake.smtp.crowd import make_room
 from mailrelay.intake.smtp.data import BLOCK, ConnectionGone
 from mailrelay.intake.smtp.desk import Desk, refusal_of
-from mailrelay.intake.smtp.limits import LOCAL, client_of, is_loopback
+from mailrelay.intake.smtp.limits import LOCAL, Pace, client_of, is_loopback
 from mailrelay.intake.smtp.peers import read_proxy
 from mailrelay.intake.smtp.replies import Complaint, render
 from mailrelay.intake.smtp.stream import has_line, set_limit, take_all
@@ -28,11 +30,6 @@ from mailrelay.telemetry import count, log
 _COMMAND_BUFFER = 16 * 1024
 _REPLY_BUFFER = 64 * 1024
 _LINGER = 5.0  # seconds that a closed connection may take to flush
-_COMMAND_LENGTH = {"MAIL": 2048, "RCPT": 2048, "AUTH": 12288}  # RFC 5321 4.5.3.1.4 with RFC 3461, 6531, 4954
-_OTHER_LENGTH = 1024
-_FOREIGN = frozenset(
-    {"GET", "POST", "HEAD", "PUT", "OPTIONS", "CONNECT", "DELETE", "PATCH", "TRACE", "PRI", "HOST:", "USER-AGENT:"}
-)
 
 
 class Leave(Exception):
@@ -72,6 +69,8 @@ class Conversation(SMTP):
         self._idle = 0
         self._listening = False  # between two commands
         self._leaving = ""  # refusal to say before the next command
+        self.progressed_at = self.loop.time()
+        self.pace: Pace | None = None  # of the content that is being read
         self._ended = False  # the client has closed its side or said QUIT
         self._linger: asyncio.TimerHandle | None = None
 
@@ -260,7 +259,11 @@ class Conversation(SMTP):
     async def _enter(self) -> bool:
         """Find a place for the connection, or say why there is none (in clear text only)."""
         listed = bool(self._rights) and not self._via
-        self._counted = self._desk.connections.enter(self._client, listed=listed)
+        connections, patience = self._desk.connections, self._desk.limits.crowded_time.total_seconds()
+        self._counted = connections.enter(self._client, listed=listed)
+        if not self._counted and connections.has_room_for(self._client):
+            room = make_room(self._sessions - {self}, self.loop.time(), patience)
+            self._counted = room and connections.enter(self._client, listed=listed)
         refusal = "" if self._counted else "too-many-connections"
         if self._door is Door.LMTP and "lmtp" not in self._rights and not is_loopback(self._via or self._peer):
             refusal = "peer-refused"
@@ -304,9 +307,9 @@ class Conversation(SMTP):
         line = await self.read_line()
         verb, _, argument = line.rstrip(b"\r\n").partition(b" ")
         name = verb.decode("ascii", "replace").upper()
-        fault = _fault_of(name, line)
+        fault = fault_of(name, line)
         method = self._smtp_methods.get(name)
-        if name in _FOREIGN:
+        if name in FOREIGN:
             await self.refuse("wrong-protocol")
         elif fault:
             await self.refuse("bad-command", detail=fault)
@@ -358,6 +361,22 @@ class Conversation(SMTP):
     def progressed(self) -> None:
         """A command brought a mail forward."""
         self._idle = 0
+        self.progressed_at = self.loop.time()
+
+    def must_stay(self, now: float) -> bool:
+        """Whether a crowded door keeps this client: it is known to us, we work for it, or its mail is coming in fast enough."""
+        at_work = self._deadline == math.inf or (self.pace is not None and not self.pace.is_crawling(now))
+        return not self._counted or bool(self._rights) or at_work
+
+    def give_way(self) -> None:
+        """End this conversation at once: its place is for somebody else."""
+        count("smtp_gave_way", door=self._door)
+        self._counted = False
+        self._desk.connections.leave(self._client)
+        if self._listening:
+            self._part("too-many-connections")
+        else:
+            self.cut()
 
     def widen(self) -> None:
         """Read content in large blocks."""
@@ -365,18 +384,3 @@ class Conversation(SMTP):
 
     def narrow(self) -> None:
         set_limit(self._reader, _COMMAND_BUFFER)
-
-
-def _fault_of(verb: str, line: bytes) -> str:
-    """What makes a line no command; "" when it is one. RFC 5321 section 2.3.8: only CRLF ends a line."""
-    if not line.endswith(b"\r\n"):
-        return "lines end with CRLF"
-    if len(line) > _COMMAND_LENGTH.get(verb, _OTHER_LENGTH):
-        return "line too long"
-    if not line[:-2].decode("latin-1").isprintable() and any(c < 32 or c == 127 for c in line[:-2]):
-        return "control characters"
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return "neither ASCII nor UTF-8"
-    return ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+_CRAWL = 2048  # octets a second
 LOCAL = "local"  # the peer of a Unix socket
 
 
@@ -23,6 +24,7 @@ class Limits:
     errors: int = 20  # refused commands in one session; refused recipients of a login do not count
     idle_commands: int = 100  # commands in a row that bring no mail forward
     error_delay: timedelta = timedelta(seconds=1)  # before each refusal from the fourth on
+    crowded_time: timedelta = timedelta(seconds=15)  # without progress, when the door is full and others wait
     handshake_time: timedelta = timedelta(seconds=30)
     command_time: timedelta = timedelta(minutes=5)  # RFC 5321 section 4.5.3.2.7
     block_time: timedelta = timedelta(minutes=3)  # without one octet of data, RFC 5321 section 4.5.3.2.5
@@ -50,6 +52,10 @@ class Pace:
 
     def progress(self, octets: int) -> None:
         self._received += octets
+
+    def is_crawling(self, now: float) -> bool:
+        """Whether this transfer is one that a crowded door can do without: slower than any link of an agency."""
+        return self._received < _CRAWL * (now - self._started)
 
     def deadline(self, now: float) -> float:
         """The moment at which the transfer is cut unless more data comes before."""
@@ -96,6 +102,10 @@ class ConnectionCount:
         self._open[client] += 1
         self.total += 1
         return True
+
+    def has_room_for(self, client: str) -> bool:
+        """Whether a client that was not let in has reached no limit of its own: the door is full."""
+        return self._open[client] < self._limits.connections_per_address
 
     def leave(self, client: str) -> None:
         self.total -= 1

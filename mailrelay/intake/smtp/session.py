@@ -305,6 +305,9 @@ class Session(Formalities):
             self.tell(self.rendered(result, utf8=mail.command.smtputf8))
         await self.complain(result, utf8=mail.command.smtputf8)
 
+    def must_stay(self, now: float) -> bool:
+        return self._login is not None or super().must_stay(now)
+
     def end_mail(self) -> None:
         if self._mail is not None and self._mail.content is not None:
             self._mail.content.discard()

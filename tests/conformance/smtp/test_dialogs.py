@@ -10,7 +10,7 @@ import pytest
 from mailrelay.intake.smtp.limits import Limits
 from mailrelay.model.envelope import Door
 from tests.conformance.smtp.dialog import Dialog, Stage, dialogs
-from tests.conformance.smtp.table import PAGE, page
+from tests.conformance.smtp.table import ELSEWHERE, PAGE, page
 
 DIALOGS = dialogs()
 LIMITS = Limits(
@@ -35,6 +35,11 @@ async def test_dialog(open_office: Any, dialog: Dialog, door: Door) -> None:
 
 def test_the_table_is_made_from_the_dialogs() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.conformance.smtp.table"
+
+
+@pytest.mark.parametrize(("file", "test"), sorted({(file, test) for _, _, file, test in ELSEWHERE}))
+def test_what_the_table_names_elsewhere_is_there(file: str, test: str) -> None:
+    assert f"def {test or 'test_'}" in (PAGE.parents[1] / file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
