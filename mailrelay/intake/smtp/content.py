@@ -13,7 +13,7 @@ from mailrelay.intake.smtp.data import (
     read_dotted,
 )
 from mailrelay.intake.smtp.desk import Desk, DraftLike
-from mailrelay.intake.smtp.limits import Limits, Pace
+from mailrelay.intake.smtp.limits import Pace
 from mailrelay.intake.smtp.replies import Complaint
 from mailrelay.model.faults import StoreFault
 from mailrelay.telemetry import log
@@ -28,6 +28,7 @@ class Content:
     def __init__(self, conversation: Conversation, desk: Desk) -> None:
         self._conversation = conversation
         self._limits = desk.limits
+        self._pace = Pace(desk.limits, conversation.loop.time())  # of the whole mail, in however many chunks it comes
         self._draft: DraftLike | None = None
         self._refusal = ""
         try:
@@ -47,13 +48,16 @@ class Content:
         limit = str(self._limits.line_length) if name == "line-too-long" else f"{self._limits.size // 1_000_000} MB"
         return Complaint(name, {"limit": limit})
 
+    def is_crawling(self, now: float) -> bool:
+        return self._pace.is_crawling(now)
+
     async def read_data(self) -> None:
-        with _Clock(self._conversation, self._limits) as clock:
+        with _Clock(self._conversation, self._pace) as clock:
             await read_dotted(self._conversation.reader, DotStream(self._writer.write), clock.progress)
         self._end()
 
     async def read_chunk(self, size: int, *, last: bool) -> None:
-        with _Clock(self._conversation, self._limits) as clock:
+        with _Clock(self._conversation, self._pace) as clock:
             await read_chunk(self._conversation.reader, size, self._chunks, clock.progress)
         if last:
             self._chunks.end()
@@ -62,7 +66,7 @@ class Content:
     @staticmethod
     async def drop_chunk(conversation: Conversation, desk: Desk, size: int) -> None:
         """Read a chunk that belongs to no mail, to find the next command (RFC 3030 section 2)."""
-        with _Clock(conversation, desk.limits) as clock:
+        with _Clock(conversation, Pace(desk.limits, conversation.loop.time())) as clock:
             await read_chunk(conversation.reader, size, ChunkStream(_drop), clock.progress)
 
     def _end(self) -> None:
@@ -103,18 +107,16 @@ def _drop(block: bytes) -> None:
 class _Clock:
     """Arms the conversation's timer anew with each block, and gives the reader room for blocks meanwhile."""
 
-    def __init__(self, conversation: Conversation, limits: Limits) -> None:
+    def __init__(self, conversation: Conversation, pace: Pace) -> None:
         self._conversation = conversation
-        self._pace = Pace(limits, conversation.loop.time())
+        self._pace = pace
 
     def __enter__(self) -> _Clock:
-        self._conversation.pace = self._pace
         self._conversation.widen()
         self.progress(0)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._conversation.pace = None
         self._conversation.narrow()
 
     def progress(self, octets: int) -> None:

@@ -18,7 +18,7 @@ from mailrelay.intake.smtp.command_line import FOREIGN, fault_of
 from mailrelay.intake.smtp.crowd import make_room
 from mailrelay.intake.smtp.data import BLOCK, ConnectionGone
 from mailrelay.intake.smtp.desk import Desk, refusal_of
-from mailrelay.intake.smtp.limits import LOCAL, Pace, client_of, is_loopback
+from mailrelay.intake.smtp.limits import LOCAL, client_of, is_loopback
 from mailrelay.intake.smtp.peers import read_proxy
 from mailrelay.intake.smtp.replies import Complaint, render
 from mailrelay.intake.smtp.stream import has_line, set_limit, take_all
@@ -70,7 +70,6 @@ class Conversation(SMTP):
         self._listening = False  # between two commands
         self._leaving = ""  # refusal to say before the next command
         self.progressed_at = self.loop.time()
-        self.pace: Pace | None = None  # of the content that is being read
         self._ended = False  # the client has closed its side or said QUIT
         self._linger: asyncio.TimerHandle | None = None
 
@@ -364,9 +363,8 @@ class Conversation(SMTP):
         self.progressed_at = self.loop.time()
 
     def must_stay(self, now: float) -> bool:
-        """Whether a crowded door keeps this client: it is known to us, we work for it, or its mail is coming in fast enough."""
-        at_work = self._deadline == math.inf or (self.pace is not None and not self.pace.is_crawling(now))
-        return not self._counted or bool(self._rights) or at_work
+        """Whether a crowded door keeps this client: it is known to us, or we are at work for it."""
+        return not self._counted or bool(self._rights) or self._deadline == math.inf
 
     def give_way(self) -> None:
         """End this conversation at once: its place is for somebody else."""

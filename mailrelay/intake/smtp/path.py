@@ -102,6 +102,8 @@ def _literal(text: str) -> str:
         raise Malformed("no closing bracket of the literal")
     inside = text[1:-1]
     try:
+        if "%" in inside:  # a zone means something on one machine only
+            raise Malformed("no address literal")
         if inside[:5].lower() == "ipv6:":
             ipaddress.IPv6Address(inside[5:])
         else:

@@ -272,7 +272,7 @@ class Session(Formalities):
         elif mail.content.complaint is not None:
             await self.complain(mail.content.complaint, utf8=mail.command.smtputf8)
         else:
-            self.progressed()
+            self._idle = 0 if size else self._idle  # to go on and on without end is no progress
             self.say(f"250 2.0.0 {size} octets")
 
     async def _conclude(self, mail: _Mail, content: Content) -> None:
@@ -306,7 +306,9 @@ class Session(Formalities):
         await self.complain(result, utf8=mail.command.smtputf8)
 
     def must_stay(self, now: float) -> bool:
-        return self._login is not None or super().must_stay(now)
+        content = self._mail.content if self._mail else None
+        flows = content is not None and not content.is_crawling(now)
+        return flows or self._login is not None or super().must_stay(now)
 
     def end_mail(self) -> None:
         if self._mail is not None and self._mail.content is not None:

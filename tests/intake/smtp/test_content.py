@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import errno
 import resource
@@ -220,3 +221,26 @@ async def test_memory_stays_flat_whatever_the_line_length(open_office: Any) -> N
             await client.send(block)
         assert "[line-too-long]" in await client.ask(b"\r\n.")
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8 * 1024
+
+
+async def test_chunks_without_octets_come_to_an_end(open_office: Any) -> None:
+    async with open_office(limits=Limits(idle_commands=10, error_delay=datetime.timedelta(0))) as office:
+        client = await office.connect()
+        await client.ask("MAIL FROM:<a@example.vn>")
+        await client.ask("RCPT TO:<vanthu.stc@hoabinh.gov.vn>")
+        answers = [await client.ask("BDAT 0") for _ in range(11)]
+        assert answers[-1].startswith("421") and answers[0].startswith("250")
+
+
+async def test_a_mail_that_trickles_in_by_chunks_is_cut_like_any_other(open_office: Any) -> None:
+    """The least rate holds for the mail, not for each chunk anew."""
+    slow = Limits(minimum_rate=1_000_000, rate_grace=datetime.timedelta(milliseconds=200))
+    async with open_office(limits=slow) as office:
+        client = await office.connect()
+        await client.ask("MAIL FROM:<a@example.vn>")
+        await client.ask("RCPT TO:<vanthu.stc@hoabinh.gov.vn>")
+        await client.send(b"BDAT 1\r\nx")
+        assert (await client.reply()).startswith("250")
+        await asyncio.sleep(0.4)
+        await client.send(b"BDAT 3\r\n")
+        assert (await client.reply()).startswith("421-4.4.2")

@@ -183,3 +183,9 @@ def test_the_quick_way_and_the_full_grammar_agree(address: str) -> None:
     except Malformed:
         full = Complaint("bad-sender-address")
     assert parse_mail(f"FROM:<{address}>") == full
+
+
+@pytest.mark.parametrize("literal", ["IPv6:::1%eth0", "IPv6:fe80::1%25", "127.0.0.1%1"])
+def test_an_address_literal_has_no_zone(literal: str) -> None:
+    """RFC 5321 section 4.1.3 knows none, though the standard library reads one."""
+    assert parse_mail(f"FROM:<a@[{literal}]>") == Complaint("bad-sender-address")
