@@ -46,10 +46,9 @@ class Foul(Exception):
 
 @dataclass(slots=True)
 class Claim:
-    """What a signature says that it signs: elements, and how its text is brought into form."""
+    """What a signature says that it signs: the elements, by `count` references; `old` algorithms."""
 
     covered: list[etree._Element] = field(default_factory=list)
-    drops_comments: bool = False
     old: bool = False
     count: int = 0
 
@@ -67,20 +66,18 @@ def claim_of(root: etree._Element, signature: etree._Element) -> Claim:
         raise Foul("malformed-signature")
     claim = Claim(count=len(references), old=any(word in algorithms(signature) for word in _OLD))
     for reference in references:
-        _check_transforms(reference, claim)
+        _check_transforms(reference)
         claim.covered.append(_target(root, reference))
     return claim
 
 
-def _check_transforms(reference: etree._Element, claim: Claim) -> None:
+def _check_transforms(reference: etree._Element) -> None:
     names = [one.get("Algorithm", "") for one in reference.iter(f"{{{DS}}}Transform")]
     if any(name not in _TRANSFORMS for name in names) or len(names) > 3:
         raise Foul("forbidden-transform")
     forms = [name for name in names if name != _ENVELOPED]
     if len(forms) > 1:
         raise Foul("forbidden-transform")
-    # RFC 3075 section 4.3.3.2: a reference within the document drops comments unless a form keeps them.
-    claim.drops_comments |= not any(name.endswith(_WITH_COMMENTS) for name in forms)
 
 
 def _target(root: etree._Element, reference: etree._Element) -> etree._Element:
@@ -108,7 +105,8 @@ def outside(root: etree._Element, claim: Claim) -> str:
     reason = _uncovered(root, {id(one) for one in claim.covered})
     if reason:
         return reason
-    if claim.drops_comments and any(True for one in claim.covered for _ in one.iter(etree.Comment)):
+    # A reference within the document drops comments (XMLDSig section 4.4.3.3), so that anybody may put some in.
+    if any(True for one in claim.covered for _ in one.iter(etree.Comment)):
         return "comments"
     return ""
 
