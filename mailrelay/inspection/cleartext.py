@@ -12,7 +12,8 @@ from dataclasses import dataclass
 MARK = b"-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
 _END = b"-----END PGP SIGNATURE-----"
-_HASH = re.compile(rb"Hash: [A-Za-z0-9, -]{1,100}\Z")
+_DIGEST = rb"(?:MD5|SHA1|RIPEMD160|SHA224|SHA256|SHA384|SHA512|SHA3-256|SHA3-512)"
+_HASH = re.compile(rb"Hash: " + _DIGEST + rb"(?:, ?" + _DIGEST + rb"){0,8}\Z")
 _VERSION = re.compile(rb"Version: [A-Za-z0-9 .()/+_-]{1,60}\Z")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*: ")
 _FOUL = re.compile(rb"[\x00\x0b\x0c\x1b\x7f]|\r(?!\n)")
