@@ -18,6 +18,7 @@ from mailrelay.delivery.courier import Courier
 from mailrelay.delivery.dkim import Signer, SigningKey
 from mailrelay.delivery.settings import DeliverySettings
 from mailrelay.evidence import Evidence
+from mailrelay.inspection import anchors
 from mailrelay.inspection.dns import Resolver
 from mailrelay.inspection.examine import Inspector
 from mailrelay.inspection.limits import InspectionSettings
@@ -53,6 +54,10 @@ async def open_parts(office: Snapshot, stack: AsyncExitStack) -> Parts:
     """Open everything that the corridor walks through; `stack` closes it in reverse order."""
     settings = office().settings
     resolver = build_resolver(settings)
+    for fault in anchors.faults(settings.inspection.trust_roots) if settings.inspection.trust_roots else ():
+        log.warning(
+            "trust-file", file=fault.file, line=fault.line, fault=fault.en
+        )  # `mailrelay check` tells it in full
     # Workers first: nothing may fork once the store's threads run.
     inspector = build_inspector(settings, resolver)
     await inspector.start()

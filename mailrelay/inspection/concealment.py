@@ -30,7 +30,9 @@ _COLOUR = re.compile(r"(?<![-a-z])color\s*:\s*([^;}!]+)")
 _GROUND = re.compile(r"background(?:-color)?\s*:\s*([^;}!]+)")
 _RULE = re.compile(r"\{([^{}]*)\}")
 _ESCAPE = re.compile(r"\\([0-9a-f]{1,6})\s?|\\(.)", re.DOTALL)
-_REMOTE_STYLE = re.compile(r"@import|url\(\s*[\"']?\s*(?:https?:|//|ftp:)|expression\(|-moz-binding|behavior\s*:")
+_REMOTE_STYLE = re.compile(
+    r"@import|url\(\s*[\"']?\s*(?:https?:|//|ftp:)|expression\(|-moz-binding|behavior\s*:\s*url\(\s*[\"']?(?!#)"
+)
 _REMOTE = re.compile(r"\s*(?:https?:|ftp:|//|file:|\\\\)")
 _LOADERS = frozenset(("src", "srcset", "background", "poster", "data", "lowsrc", "dynsrc", "xlink:href"))
 _FRAMES = frozenset(("iframe", "frame", "frameset", "object", "embed", "applet", "script", "base", "portal"))
@@ -52,7 +54,7 @@ def find(source: str) -> frozenset[str]:
         colours = {_colour(found) for found in (*_COLOUR.findall(style), *_font_colour(name, attributes))}
         white |= bool(colours & _WHITE)
         grounded |= "bgcolor" in attributes or _GROUND.search(style) is not None
-    for sheet in _sheets(lowered):
+    for sheet in _sheets(source.lower()):
         plain = _plain_style(sheet)
         if any(_hides(rule) for rule in _RULE.findall(plain)):
             reasons.add("hidden-text")
@@ -136,12 +138,20 @@ def _attributes(text: str) -> dict[str, str]:
 
 
 def _sheets(source: str) -> Iterator[str]:
+    """Yield the style sheets of a lower-case text. One inside a comment is none; comment marks inside one mean nothing."""
     position = 0
     while (opening := source.find("<style", position)) >= 0:
+        comment = source.find("<!--", position, opening)
+        if comment >= 0:
+            closing = source.find("-->", comment + 4)
+            if closing < 0:
+                return
+            position = closing + 3
+            continue
         begin = _end(source, opening + 1) + 1
         closing = source.find("</style", begin)
         position = closing if closing >= 0 else len(source)
-        yield source[begin:position]
+        yield source[begin:position].replace("<!--", " ").replace("-->", " ")
 
 
 def _plain_style(style: str) -> str:

@@ -36,8 +36,8 @@ _OPTIONS = (
         "--disable-dirmngr",
         "--no-auto-key-retrieve",
     ),
-    *("--no-auto-key-locate", "--no-auto-check-trustdb", "--lock-never", "--no-permission-warning"),
-    *("--trust-model", "always", "--display-charset", "utf-8"),
+    *("--no-auto-key-locate", "--no-auto-check-trustdb", "--no-permission-warning"),
+    *("--display-charset", "utf-8"),
 )
 _ALGORITHMS = {
     "1": "rsa",
@@ -116,7 +116,8 @@ class _Record:
             self.fingerprint = self.fingerprint or words[9]
         elif kind == "uid":
             self.user_id = _unescaped(words[9])
-            self.user_ids += [self.user_id] if words[1] not in ("r", "e") else []
+            given_up = words[1] == "r" and self.primary[1] != "r"
+            self.user_ids += [] if given_up else [self.user_id]
         elif kind == "sub":
             self.subkeys.append(words)
             self.user_id = ""
@@ -157,7 +158,9 @@ class Keyrings:
         home = self.home(agency)
         if not (home / RING).is_file():
             return []
-        listed = self._gpg(home, "--with-colons", "--with-sig-list", "--list-keys")
+        with tempfile.TemporaryDirectory(prefix="key") as work:  # gpg writes beside what it lists
+            shutil.copyfile(home / RING, Path(work) / RING)
+            listed = self._gpg(Path(work), "--with-colons", "--with-sig-list", "--list-keys")
         ended = ended_keys(home)
         return [_key(record, ended.get(record.fingerprint)) for record in _records(listed)]
 

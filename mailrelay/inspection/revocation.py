@@ -18,9 +18,10 @@ from asn1crypto import crl, ocsp, x509
 from cryptography import x509 as primitives
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.ocsp import OCSPRequestBuilder
-from pyhanko_certvalidator import CertificateValidator
+from pyhanko_certvalidator import CertificateValidator, ValidationContext
 from pyhanko_certvalidator.errors import RevokedError
 
+from mailrelay.inspection import vetting
 from mailrelay.inspection.trust import TrustStore
 
 # Reasons (RFC 5280 section 5.3.1) for which a certificate is given up though nobody else had its key.
@@ -112,12 +113,21 @@ async def of(
 async def _strictly(
     store: TrustStore, certificate: x509.Certificate, embedded: list[x509.Certificate], moment: datetime
 ) -> str:
-    """Only the mode `require` uses every list that it is given: the others pass over lists that no certificate points to."""
+    """Only the mode `require` uses every list that it is given: the others pass over lists that no certificate points to.
+
+    OCSP answers it uses only when the certificate points to a responder; such answers we have judged ourselves.
+    """
+    state = await _path(certificate, embedded, store.context(moment, strict=True))
+    if state == "unknown" and _is_answered(store, certificate):
+        state = await _path(certificate, embedded, store.context(moment, strict=True, answered=True))
+    return state
+
+
+async def _path(certificate: x509.Certificate, embedded: list[x509.Certificate], context: ValidationContext) -> str:
     try:
-        validator = CertificateValidator(
-            certificate, intermediate_certs=embedded, validation_context=store.context(moment, strict=True)
-        )
-        await validator.async_validate_path()
+        await CertificateValidator(
+            certificate, intermediate_certs=embedded, validation_context=context
+        ).async_validate_path()
     except RevokedError:
         return "revoked"
     except MemoryError:
@@ -125,6 +135,19 @@ async def _strictly(
     except Exception:  # pyHanko raises whatever comes on foul certificates
         return "unknown"
     return "good"
+
+
+def _is_answered(store: TrustStore, certificate: x509.Certificate) -> bool:
+    """Whether an answer that a CA of the chain signed says that the certificate is good."""
+    for answer in store.ocsps:
+        word = _of_answer(answer, certificate)
+        try:
+            signed = word is not None and vetting.times_of_answer(answer.dump(), store) is not None
+            if signed and answer.response_data["responses"][0]["cert_status"].name == "good":
+                return True
+        except (ValueError, TypeError):
+            continue
+    return False
 
 
 def _words(store: TrustStore, certificate: x509.Certificate) -> Iterator[_Word]:

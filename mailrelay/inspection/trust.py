@@ -17,7 +17,12 @@ from typing import Any
 from asn1crypto import crl, ocsp, pem, x509
 from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko_certvalidator import ValidationContext
-from pyhanko_certvalidator.policy_decl import AcceptAllAlgorithms
+from pyhanko_certvalidator.policy_decl import (
+    AcceptAllAlgorithms,
+    CertRevTrustPolicy,
+    RevocationCheckingPolicy,
+    RevocationCheckingRule,
+)
 
 from mailrelay.inspection import anchors
 from mailrelay.inspection.exhibits import Exhibits, tools
@@ -30,6 +35,14 @@ _SHORTEST_KEY = {"rsa": 2048, "dsa": 2048, "ec": 224, "rsassa_pss": 2048}
 
 # A signing certificate must be meant for signatures; which of the two words it uses differs from CA to CA.
 KEY_USAGE = KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"})
+
+_ABOVE = CertRevTrustPolicy(
+    RevocationCheckingPolicy(
+        ee_certificate_rule=RevocationCheckingRule.NO_CHECK,
+        intermediate_ca_cert_rule=RevocationCheckingRule.CRL_OR_OCSP_REQUIRED,
+    ),
+    retroactive_revinfo=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +89,11 @@ class TrustStore:
             tuple(one for one in self.ocsps if _serial(one) in serials),
         )
 
-    def context(self, moment: datetime, *, strict: bool) -> ValidationContext:
-        """Return a context for one validation as of `moment`. `strict`: every certificate's standing must be known."""
+    def context(self, moment: datetime, *, strict: bool, answered: bool = False) -> ValidationContext:
+        """Return a context for one validation as of `moment`. `strict`: every certificate's standing must be known.
+
+        With `answered` that of the end certificate is known already, and only those of the CAs above it are asked for.
+        """
         return ValidationContext(
             trust_roots=[root.certificate for root in self.roots if root.counts_on(moment.date())],
             other_certs=[one.certificate for one in self.others],
@@ -86,6 +102,7 @@ class TrustStore:
             moment=moment,
             allow_fetching=False,
             revocation_mode="require" if strict else "soft-fail",
+            revinfo_policy=_ABOVE if answered else None,
             retroactive_revinfo=True,
             algorithm_usage_policy=AcceptAllAlgorithms(),  # old algorithms are named, not called forged
         )

@@ -24,7 +24,7 @@ def vet(path: Path, kind: str, store: TrustStore) -> dict[str, Any]:
     """
     data = path.read_bytes()
     try:
-        times = _of_list(data, store) if kind == "crl" else _of_answer(data, store)
+        times = _of_list(data, store) if kind == "crl" else times_of_answer(data, store)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return {"fault": "unreadable"}
     if times is None:
@@ -49,7 +49,11 @@ def _of_list(data: bytes, store: TrustStore) -> Times | None:
     return None
 
 
-def _of_answer(data: bytes, store: TrustStore) -> Times | None:
+def times_of_answer(data: bytes, store: TrustStore) -> Times | None:
+    """When an OCSP answer was made and when it ends, if a CA of the store or its delegate signed it; None else.
+
+    Raises ValueError for what is no answer.
+    """
     answer = ocsp.load_der_ocsp_response(data)
     if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         return None

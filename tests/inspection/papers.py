@@ -15,11 +15,13 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.writer import PdfFileWriter
 from pyhanko.sign import fields, signers
+from pyhanko.sign.timestamps.dummy_client import DummyTimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 NOW = datetime.now(UTC)
@@ -75,6 +77,7 @@ class Ca:
         *,
         authority: bool = False,
         email: str = "",
+        stamping: bool = False,
     ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()
@@ -92,6 +95,8 @@ class Ca:
         )
         if email:
             builder = builder.add_extension(x509.SubjectAlternativeName([x509.RFC822Name(email)]), critical=False)
+        if stamping:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
         return builder.sign(self.key, hashes.SHA256())
 
     def issue(
@@ -103,30 +108,70 @@ class Ca:
         since: datetime = NOW - timedelta(days=300),
         until: datetime = NOW + timedelta(days=300),
         bits: int = 2048,
+        stamping: bool = False,
     ) -> Identity:
         key = rsa.generate_private_key(65537, bits)
-        certificate = self._build(subject(common, organisation, email), key, since, until, email=email)
+        name = subject(common, organisation, email)
+        certificate = self._build(name, key, since, until, email=email, stamping=stamping)
         return Identity(certificate, key, [self.certificate])
 
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def crl(self, *revoked: tuple[Identity, datetime]) -> bytes:
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.name)
-            .last_update(NOW - timedelta(days=1))
-            .next_update(NOW + timedelta(days=30))
-        )
+    def crl(
+        self,
+        *revoked: tuple[Identity, datetime],
+        made: datetime = NOW - timedelta(days=1),
+        until: datetime = NOW + timedelta(days=30),
+        reason: x509.ReasonFlags | None = None,
+        der: bool = False,
+    ) -> bytes:
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.name).last_update(made).next_update(until)
         for identity, at in revoked:
-            entry = (
-                x509.RevokedCertificateBuilder()
-                .serial_number(identity.certificate.serial_number)
-                .revocation_date(at)
-                .build()
-            )
-            builder = builder.add_revoked_certificate(entry)
-        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+            entry = x509.RevokedCertificateBuilder().serial_number(identity.certificate.serial_number)
+            entry = entry.revocation_date(at)
+            if reason is not None:
+                entry = entry.add_extension(x509.CRLReason(reason), critical=False)
+            builder = builder.add_revoked_certificate(entry.build())
+        encoding = serialization.Encoding.DER if der else serialization.Encoding.PEM
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(encoding)
+
+    def ocsp(
+        self,
+        identity: Identity,
+        *,
+        revoked: datetime | None = None,
+        made: datetime = NOW - timedelta(hours=1),
+        until: datetime = NOW + timedelta(days=7),
+        by: Identity | None = None,
+    ) -> bytes:
+        """An answer of this CA's responder about one certificate; `by` signs it in the CA's place."""
+        status = ocsp.OCSPCertStatus.GOOD if revoked is None else ocsp.OCSPCertStatus.REVOKED
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            identity.certificate, self.certificate, hashes.SHA1(), status, made, until, revoked, None
+        )
+        responder = by.certificate if by is not None else self.certificate
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, responder).certificates([responder])
+        answer = builder.sign(by.key if by is not None else self.key, hashes.SHA256())
+        return answer.public_bytes(serialization.Encoding.DER)
+
+    def delegate(self, *, usage: bool = True) -> Identity:
+        """A certificate that may answer for the CA, or with `usage` False one that may not."""
+        key = rsa.generate_private_key(65537, 2048)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject("OCSP"))
+            .issuer_name(self.name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW - timedelta(days=9))
+            .not_valid_after(NOW + timedelta(days=90))
+            .add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), critical=True)
+        )
+        if usage:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
+            builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
+        return Identity(builder.sign(self.key, hashes.SHA256()), key)
 
     def trusted_in(self, folder: Path, header: str = "") -> None:
         (folder / "root.pem").write_bytes(header.encode() + self.pem())
@@ -160,19 +205,30 @@ def sign(
     md: str = "sha256",
     at: datetime | None = None,
     certify: bool = False,
+    reason: str | None = None,
+    stamp: Identity | None = None,
 ) -> bytes:
-    """Sign a PDF in an incremental update; `at` is the time that the signer's clock shows."""
+    """Sign a PDF in an incremental update; `at` is the time that the signer's clock shows, `stamp` a time stamping authority."""
     metadata = signers.PdfSignatureMetadata(
         field_name=name,
         md_algorithm=md,
         certify=certify,
+        reason=reason,
         docmdp_permissions=fields.MDPPerm.NO_CHANGES if certify else fields.MDPPerm.FILL_FORMS,
     )
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-    program = signers.PdfSigner(metadata, who.signer())
+    program = signers.PdfSigner(metadata, who.signer(), timestamper=_stamper(stamp, at) if stamp is not None else None)
     with _clock(at) if at is not None else nullcontext(), ThreadPoolExecutor(1) as thread:  # it runs a loop of its own
         out = thread.submit(program.sign_pdf, writer, output=io.BytesIO()).result()
     return bytes(out.getbuffer())
+
+
+def _stamper(authority: Identity, at: datetime | None) -> DummyTimeStamper:
+    signer = authority.signer()
+    store = SimpleCertificateStore()
+    for certificate in authority.chain:
+        store.register(_asn1(certificate))
+    return DummyTimeStamper(signer.signing_cert, signer.signing_key, store, fixed_dt=at)
 
 
 def _clock(at: datetime) -> AbstractContextManager[object]:
