@@ -20,7 +20,6 @@ from mailrelay.model.document import Document
 from mailrelay.model.entry import Book, RegisterEntry
 from mailrelay.model.finding import Finding, Verdict
 from mailrelay.receipts import words
-from mailrelay.receipts.finding_words import FINDINGS
 from mailrelay.reports.trace import Life
 
 
@@ -89,7 +88,7 @@ def _findings(life: Life) -> None:
 
 
 def _meaning(finding: Finding) -> str:
-    known = FINDINGS.get(finding.check, {}).get(finding.detail)
+    known = words.meaning(finding.check, finding.detail, finding.facts)
     return spoken(known) if known else finding.detail
 
 

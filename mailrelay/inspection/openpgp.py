@@ -33,7 +33,7 @@ _STRONG = frozenset(("sha256", "sha384", "sha512"))
 _ARMOR = re.compile(rb"\A\s*-----BEGIN PGP SIGNATURE-----\r?\n.*?-----END PGP SIGNATURE-----\s*\Z", re.DOTALL)
 _LONGEST_BLOCK = 64 * 1024
 _LONGEST_TEXT = 1024 * 1024  # of a text with a signature inside
-_CLOCK_SLOP = 86_400  # seconds that a signer's clock may be ahead or behind without being called wrong
+_CLOCK_SLOP = 86_400  # seconds that a signer's clock may be ahead
 _TEXT = "01"  # the class of signatures over texts (RFC 9580 section 5.2.1.2)
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?\Z")
 
@@ -90,13 +90,13 @@ class _Outcome:
         }
         return {name: value for name, value in values.items() if value}
 
-    def validity(self, at: int) -> dict[str, bool]:
+    def validity(self) -> dict[str, bool]:
         """Valid now, and valid by the time that the signature itself tells: what was good until its key ran out."""
         if not self.made_at:
             return {}
         now = self.detail == "good"
         then = now or (self.detail == "expired-key" and 0 < self.made_at <= self.key_ended_at)
-        return {"valid_now": now, "valid_when_signed": then, "clock_wrong": abs(self.made_at - at) > _CLOCK_SLOP}
+        return {"valid_now": now, "valid_when_signed": then}
 
 
 def verify(
@@ -122,7 +122,7 @@ def verify(
     if job.kind == "openpgp-inline" and outcome.kind not in ("", _TEXT):
         outcome = replace(outcome, detail="malformed-signature")
     facts = {"part": job.part, "agency": own.agency if own else "", **_inside(job), **outcome.facts()}
-    facts |= outcome.validity(at)
+    facts |= outcome.validity()
     facts["evidence"] = _evidence(ring, outcome, program, exhibits)
     reason = job.reason or material.beyond
     if outcome.detail == "good" and reason:

@@ -195,19 +195,23 @@ def _is_scan(reader: PdfFileReader) -> bool:
     """Whether the pages are pictures without a text layer. At most the first pages are looked at."""
     try:
         found = [_resources(page) for page in islice(_pages(reader.root["/Pages"]), _MOST_PAGES)]
-        images = any(
-            str(one.get("/Subtype")) == "/Image" for each in found for one in each.get("/XObject", {}).values()
-        )
+        images = any(_has_images(each) for each in found)
     except Exception:  # a foul tree of pages is no scan; the signature's verdict does not hang on it
         return False
     return images and not any(each.get("/Font") for each in found)
+
+
+def _has_images(resources: Any) -> bool:
+    objects = resources.get("/XObject", {})
+    return any(str(objects[name].get("/Subtype")) == "/Image" for name in objects)
 
 
 def _pages(top: Any) -> Iterator[Any]:
     """The pages below a node of the tree of pages, in order, as far as a sane file is deep."""
     stack = [(top, 0)]
     while stack:
-        node, depth = stack.pop()
+        reference, depth = stack.pop()
+        node = reference.get_object()
         if "/Kids" not in node:
             yield node
         elif depth < _MOST_PAGES:

@@ -242,3 +242,30 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "top-secret": Text("có dấu TUYỆT MẬT", "marked TUYỆT MẬT"),
     },
 }
+
+# Why a signature does not speak for all that is shown (the fact `reason`).
+REASONS: Mapping[str, Text] = {
+    "other-parts": Text("thư còn phần khác không được ký", "other parts are not signed"),
+    "forwarded": Text("chữ ký nằm trong thư đính kèm", "the signature is in an attached mail"),
+    "text-before": Text("có chữ đứng trước phần đã ký", "text before what was signed"),
+    "text-after": Text("có chữ đứng sau phần đã ký", "text behind what was signed"),
+    "two-structures": Text("tiêu đề tả hai cấu trúc khác nhau", "the header describes two structures"),
+    "ambiguous-structure": Text("mỗi phần mềm đọc một kiểu", "programs read its structure differently"),
+    "hidden-text": Text("có chữ bị giấu", "hidden words"),
+    "conditional-text": Text("có chữ chỉ hiện ở một phần mềm", "words for one program only"),
+    "remote-content": Text("có nội dung tải từ nơi khác", "content from elsewhere"),
+    "too-long": Text("nội dung quá dài để xem hết", "too long to be looked at"),
+    "armor-text": Text("có chữ thêm vào khối chữ ký", "words in the signature's own header"),
+    "charset": Text("bảng mã chữ không được ký", "the character set is not signed"),
+    "unsigned-text": Text("tệp còn nội dung không được ký", "the file says more than was signed"),
+    "comments": Text("có chú thích không được ký", "comments that are not signed"),
+    "instructions": Text("có chỉ dẫn trình bày không được ký", "a style sheet that is not signed"),
+    "inline": Text("chữ ký nằm trong HTML", "the signature is inside HTML"),
+    "content-inside": Text("khối chữ ký mang nội dung riêng", "the block brings content of its own"),
+    "too-big": Text("quá lớn", "too big"),
+    "signature-without-field": Text("ô chữ ký đã bị gỡ", "the signature's field was taken away"),
+    "uuencode": Text("có tệp viết trong thân thư", "a file written into the text"),
+}
+WRONG_CLOCK = Text("đồng hồ máy ký sai", "the signer's clock is wrong")
+STALE = Text("danh sách thu hồi đã cũ {} giờ", "the revocation list is {} hours old")
+AGENCY_FIRST = Text("cơ quan ký trước cá nhân", "the agency signed before the person")

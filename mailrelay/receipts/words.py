@@ -11,7 +11,7 @@ from mailrelay.model.entry import EntryStatus
 from mailrelay.model.finding import Check, Verdict
 from mailrelay.model.receipt import ReceiptKind
 from mailrelay.model.rule import Text
-from mailrelay.receipts.finding_words import FINDINGS
+from mailrelay.receipts.finding_words import AGENCY_FIRST, FINDINGS, REASONS, STALE, WRONG_CLOCK
 
 KINDS: Mapping[ReceiptKind, Text] = {
     ReceiptKind.SENT: Text("Xác nhận đã gửi", "Confirmation of sending"),
@@ -229,10 +229,26 @@ def finding(facts: Mapping[str, Any]) -> str:
 
     A slug that the table does not know (a newer check) is told by its verdict; a test holds the table complete.
     """
-    known = FINDINGS.get(Check(facts["check"]), {}).get(facts["detail"])
+    known = meaning(Check(facts["check"]), facts["detail"], facts)
     clause = known.vi if known else VERDICTS[Verdict(facts["verdict"])].vi
     name = signer(facts)
     return f"{clause} ({name})" if name else clause
+
+
+def meaning(check: Check, detail: str, facts: Mapping[str, Any]) -> Text | None:
+    """What a finding means, with the reason and what else a reader must know of it; None for a slug that has no words."""
+    known = FINDINGS.get(check, {}).get(detail)
+    if known is None:
+        return None
+    more = [REASONS[str(facts["reason"])]] if facts.get("reason") in REASONS else []
+    if facts.get("clock_wrong") is True:
+        more.append(WRONG_CLOCK)
+    if facts.get("revocation") == "stale":
+        hours = facts.get("revocation_age_hours", "?")
+        more.append(Text(STALE.vi.format(hours), STALE.en.format(hours)))
+    if facts.get("in_order") is False:
+        more.append(AGENCY_FIRST)
+    return Text("; ".join((known.vi, *(one.vi for one in more))), "; ".join((known.en, *(one.en for one in more))))
 
 
 def finding_of_file(facts: Mapping[str, Any]) -> str:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import ast
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailrelay.inspection import scope
 from mailrelay.inspection.document import WARNINGS
 from mailrelay.inspection.slugs import SLUGS
 from mailrelay.model.dispatch import DispatchState
@@ -15,7 +18,7 @@ from mailrelay.model.finding import Check, Verdict
 from mailrelay.model.receipt import ReceiptKind
 from mailrelay.model.rule import Text
 from mailrelay.receipts import words
-from mailrelay.receipts.finding_words import FINDINGS
+from mailrelay.receipts.finding_words import FINDINGS, REASONS
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,34 @@ def test_every_slug_of_a_finding_has_its_words() -> None:
         (check.value, slug) for check, slugs in SLUGS.items() for slug in slugs if slug not in FINDINGS.get(check, {})
     ]
     assert missing == []
+
+
+def test_every_reason_that_inspection_gives_has_its_words() -> None:
+    """What the functions that judge how far a signature reaches return: reasons, and nothing else."""
+    room = Path(scope.__file__).parent
+    given = {
+        constant.value
+        for file in ("scope.py", "xml_claims.py")
+        for returned in ast.walk(ast.parse((room / file).read_text()))
+        if isinstance(returned, ast.Return) and returned.value is not None
+        for constant in ast.walk(returned.value)
+        if (isinstance(constant, ast.Constant) and isinstance(constant.value, str) and constant.value.isidentifier())
+        or (isinstance(constant, ast.Constant) and isinstance(constant.value, str) and "-" in constant.value)
+    }
+    assert {"other-parts", "text-before", "unsigned-text", "instructions", "comments"} <= given
+    assert given <= set(REASONS)
+
+
+def test_a_finding_tells_its_reason_and_what_else_counts() -> None:
+    told = words.meaning(Check.SMIME, "partial-body", {"reason": "hidden-text", "clock_wrong": True})
+    assert told == Text(
+        "thư có phần nằm ngoài chữ ký; có chữ bị giấu; đồng hồ máy ký sai",
+        "the mail shows more than was signed; hidden words; the signer's clock is wrong",
+    )
+    stale = words.meaning(Check.PDF, "revocation-unknown", {"revocation": "stale", "revocation_age_hours": 960})
+    assert stale is not None and stale.en.endswith("the revocation list is 960 hours old")
+    ordered = words.meaning(Check.PDF, "both", {"in_order": False})
+    assert ordered is not None and ordered.vi.endswith("cơ quan ký trước cá nhân")
 
 
 def test_no_words_for_slugs_that_do_not_exist() -> None:
