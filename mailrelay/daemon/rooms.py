@@ -103,6 +103,7 @@ def build_inspector(settings: Settings, resolver: Resolver | None = None) -> Ins
             clamd=chosen.clamd,
         ),
         txt=resolver.txt,
+        kept=resolver.kept,
         names=resolver,
     )
 

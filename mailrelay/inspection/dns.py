@@ -106,9 +106,12 @@ class Resolver:
 
     async def txt(self, name: str) -> TxtAnswer:
         """Look up TXT records. Never raises for the world's faults: state is ok, none or temperror."""
-        raw = await self._ask(name, "TXT")
-        records = tuple(b"".join(record.strings) for record in raw.rrset)
-        return TxtAnswer(records, raw.state, raw.secure, raw.ttl, raw.signatures)
+        return _txt(await self._ask(name, "TXT"))
+
+    def kept(self, name: str) -> TxtAnswer | None:
+        """The TXT records of a name if they are known and still good; nothing is asked."""
+        kept = self._cache.get((name.rstrip(".").lower(), "TXT"))
+        return _txt(kept[1]) if kept is not None and kept[0] > self._clock() and kept[1].state == "ok" else None
 
     async def mx(self, domain: str) -> MxAnswer:
         raw = await self._ask(domain, "MX")
@@ -160,6 +163,11 @@ class Resolver:
         while len(self._cache) > _MOST_CACHED:
             self._cache.popitem(last=False)
         return raw
+
+
+def _txt(raw: _Raw) -> TxtAnswer:
+    records = tuple(b"".join(record.strings) for record in raw.rrset)
+    return TxtAnswer(records, raw.state, raw.secure, raw.ttl, raw.signatures)
 
 
 async def _query(resolve: Callable[..., Awaitable[Any]], name: str, kind: str) -> _Raw:

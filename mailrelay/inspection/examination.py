@@ -9,7 +9,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mailrelay.inspection.authentication import dmarc, spf
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.exchange import content_from_json, findings_from_json
 from mailrelay.inspection.exhibits import from_json as exhibits_from_json
+from mailrelay.inspection.foresight import Foresight
 from mailrelay.inspection.jobs import Job
 from mailrelay.inspection.keyrings import author_of, keyrings
 from mailrelay.inspection.limits import InspectionSettings
@@ -50,6 +51,8 @@ class Bench:
     names: spf.Names | None = None
     scanner: Scanner | None = None
     revocation: RevocationCache | None = None
+    kept: Callable[[str], TxtAnswer | None] = lambda name: None
+    foresight: Foresight = field(default_factory=Foresight)
 
     @property
     def workers(self) -> list[Worker]:
@@ -80,6 +83,7 @@ class Examination:
         self._budget = settings.budget
         self._findings: list[Finding] = []
         self._exhibits: dict[str, Exhibit] = {}
+        self._looked: dict[int, tuple[Finding, ...]] = {}  # jobs that were done while the mail was read
 
     async def run(self) -> Findings:
         """Read, look up and look into; what can go on meanwhile (SPF, the virus scanner) does."""
@@ -88,8 +92,11 @@ class Examination:
         try:
             content, jobs = await self._read()
             await self._vouch(content, edge)
-            for job in jobs:
-                await self._look(job, content)
+            for index, job in enumerate(jobs):
+                if index in self._looked:
+                    self._findings += self._read_by_office(job, self._looked[index], content)
+                else:
+                    await self._look(job, content)
             self._findings += sender.check(self._message.envelope, content, self._directory)
             self._findings += await scan
         finally:
@@ -173,22 +180,33 @@ class Examination:
 
     async def _read(self) -> tuple[Content, list[Job]]:
         """Read the mail and verify its DKIM signatures; after a loss read the header alone, by a fresh worker."""
+        answers = self._foreseen()
         for header_only in (False, True):
             try:
-                reply = await self._ask(self._worker, self._request(header_only=header_only))
+                reply = await self._ask(self._worker, self._request(header_only=header_only, answers=answers))
                 content = content_from_json(reply.get("content"))
                 findings = findings_from_json(reply.get("findings"))
+                signed = findings_from_json(reply.get("signed"))
                 questions, jobs = _questions(reply), _jobs(reply)
+                looked = _looked(reply, len(jobs))
             except (WorkerLost, _StepFailed, ValueError) as fault:
                 self._lost(Check.STRUCTURE, "", fault)
             else:
                 self._findings += findings
+                self._looked = looked
+                self._vouched(signed, answers)
                 if questions:
                     await self._verify(questions)
                 return content, jobs
         return Content(), []
 
-    def _request(self, *, header_only: bool) -> dict[str, Any]:
+    def _foreseen(self) -> dict[str, TxtAnswer]:
+        """The key records that this mail will probably ask for, as far as they are at hand."""
+        names = self._bench.foresight.of(self._message.envelope.sender)
+        found = {name: self._bench.kept(name) for name in names}
+        return {name: answer for name, answer in found.items() if answer is not None}
+
+    def _request(self, *, header_only: bool, answers: Mapping[str, TxtAnswer]) -> dict[str, Any]:
         return {
             "step": "read",
             "id": self._message.mail_id,
@@ -196,24 +214,31 @@ class Examination:
             "at": self._message.received_at.timestamp(),
             "smtputf8": self._message.envelope.smtputf8,
             "header_only": header_only,
+            "answers": {name: _as_json(answer) for name, answer in answers.items()},
+            "looks": self._worker is self._bench.small,
         }
 
     async def _verify(self, questions: Sequence[str]) -> None:
         """Look up the keys and have the signatures judged. The worker may have been replaced meanwhile: read again then."""
+        self._bench.foresight.learn(self._message.envelope.sender, questions)
         answers = await self._look_up(questions)
         said = {name: _as_json(answer) for name, answer in answers.items()}
         request = {"step": "verify", "id": self._message.mail_id, "answers": said}
         try:
             reply = await self._ask(self._worker, request)
             if reply.get("unknown"):
-                await self._ask(self._worker, self._request(header_only=False))
+                await self._ask(self._worker, self._request(header_only=False, answers={}))
                 reply = await self._ask(self._worker, request)
             found = findings_from_json(reply.get("findings"))
         except (WorkerLost, _StepFailed, ValueError) as fault:
             self._lost(Check.DKIM, "", fault)
         else:
-            proved = (self._proved(one, *_keys_of(one, answers)) for one in found)
-            self._findings += [one for one in proved if one is not None]
+            self._vouched(found, answers)
+
+    def _vouched(self, found: Sequence[Finding], answers: Mapping[str, TxtAnswer]) -> None:
+        """Add what was found of DKIM and ARC, with the keys as they were seen."""
+        proved = (self._proved(one, *_keys_of(one, answers)) for one in found)
+        self._findings += [one for one in proved if one is not None]
 
     async def _look_up(self, questions: Sequence[str]) -> dict[str, TxtAnswer]:
         """Ask for all names at once, within one time limit; what is not answered in time is a temporary fault."""
@@ -290,6 +315,13 @@ def _jobs(reply: Mapping[str, Any]) -> list[Job]:
     if not isinstance(jobs, list) or len(jobs) > _MOST_JOBS:
         raise ValueError("not a list of jobs")
     return [Job.from_json(job) for job in jobs]
+
+
+def _looked(reply: Mapping[str, Any], count: int) -> dict[int, tuple[Finding, ...]]:
+    looked = reply.get("looked")
+    if not isinstance(looked, dict) or not looked.keys() <= {str(index) for index in range(count)}:
+        raise ValueError("not the findings of these jobs")
+    return {int(index): findings_from_json(found) for index, found in looked.items()}
 
 
 def _answer(task: asyncio.Future[TxtAnswer]) -> TxtAnswer:

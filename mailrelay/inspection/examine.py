@@ -21,11 +21,15 @@ from mailrelay.model.finding import Findings
 from mailrelay.model.message import Message
 
 
+def _nothing(name: str) -> None:
+    return None
+
+
 class Inspector:
     """Facts about mails. One per process; `start` before the first mail, `close` at the end.
 
-    `txt` looks up DKIM keys. `names` (a `dns.Resolver`) is asked for SPF and DMARC, which are not judged without it. `scanner`
-    stands in for the clamd of the settings. `fetch` reaches the CAs' servers.
+    `txt` looks up DKIM keys, `kept` knows those that need not be asked for. `names` (a `dns.Resolver`) is asked for SPF and
+    DMARC, which are not judged without it. `scanner` stands in for the clamd of the settings. `fetch` reaches the CAs' servers.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Inspector:
         *,
         txt: Callable[[str], Awaitable[TxtAnswer]],
         names: Names | None = None,
+        kept: Callable[[str], TxtAnswer | None] = _nothing,
         scanner: Scanner | None = None,
         fetch: Fetch = fetching.fetch,
     ) -> None:
@@ -46,7 +51,7 @@ class Inspector:
             self._revocation = RevocationCache(
                 settings.revocation, settings.trust_roots, fetch, self._vet, every=settings.revocation_every
             )
-        self._bench = Bench(settings, small, large, txt, names, scanner, self._revocation)
+        self._bench = Bench(settings, small, large, txt, names, scanner, self._revocation, kept=kept)
 
     async def start(self) -> None:
         """Start the worker processes. Raises InspectionFault when they do not come up."""

@@ -51,8 +51,11 @@ def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
         return [_note(job, "too-big")]
     with file:
         data = file.read()
-    if b"%PDF-" not in data[:1024]:
-        return []
+    return found_in(job, data) if b"%PDF-" in data[:1024] else []
+
+
+def found_in(job: Job, data: bytes) -> list[Finding]:
+    """Look for active content in the bytes of a PDF file."""
     found: dict[str, None] = dict.fromkeys(slug for name, slug in _LONG if _has(data, name))
     for piece in _outside(data):
         found |= dict.fromkeys(slug for name, slug in (*_LONG, *_SHORT) if _has(piece, name))

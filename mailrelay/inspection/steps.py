@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mailrelay.inspection import content, enveloped, filetypes, inline, jobs, looks, mime, names, structure
+from mailrelay.inspection import content, enveloped, filetypes, inline, jobs, looks, mime, names, pdf_plain, structure
 from mailrelay.inspection.authentication import arc, signatures
 from mailrelay.inspection.authentication.domains import organisational_domain
 from mailrelay.inspection.exchange import content_to_json, finding_to_json
@@ -18,6 +18,7 @@ from mailrelay.inspection.source import Source
 from mailrelay.model.finding import Finding
 
 _MOST_WAITING = 256
+_MOST_GLANCES = 20  # files of one mail that are looked into while it is read
 
 
 class _Unverified:
@@ -48,6 +49,17 @@ def _unwrap(data: bytes) -> bytes | None:
     return opaque.read(data).content
 
 
+def _answers(said: Mapping[str, Any]) -> dict[str, signatures.Answer]:
+    return {
+        str(name): signatures.Answer(
+            tuple(base64.b64decode(record) for record in answer["records"]),
+            str(answer["state"]),
+            bool(answer["secure"]),
+        )
+        for name, answer in said.items()
+    }
+
+
 class Steps:
     """Holds nothing of one mail but the digests of signatures that wait for their keys."""
 
@@ -65,13 +77,18 @@ class Steps:
         return steps[request["step"]](request)
 
     def _read(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Read a whole mail. The answer's "questions" are names of TXT records that the verify step wants."""
+        """Read a whole mail. The answer's "questions" are names of TXT records that the verify step wants.
+
+        Where the request's "answers" have them all, the signatures are verified at once ("signed"); with "looks" plain
+        files are looked into at once ("looked": findings by the index of their job).
+        """
         header_only = bool(request.get("header_only"))
         with Source(Path(request["path"])) as source:
             tree = mime.walk(source, self._limits, _unwrap, header_only=header_only)
             reading = content.read(source, tree, self._limits, self._authserv_id, filetypes.type_of)
             unverified = None if header_only else self._prepare(source, tree, reading, float(request["at"]))
             work = jobs.of(source, tree, reading)
+            looked = self._glance(source, work) if request.get("looks") else {}
         findings: list[Finding] = structure.check(tree, reading, self._limits, smtputf8=bool(request.get("smtputf8")))
         for file in reading.files:
             findings += names.check(file.attachment.name, file.attachment.names, file.attachment.part)
@@ -79,18 +96,26 @@ class Steps:
         findings += enveloped.check(tree, reading, inline=any(job.kind == "openpgp-inline" for job in work))
         findings += inline.check(reading.content.text)
         questions: list[str] = []
+        signed: list[Finding] = []
         if unverified is not None:
+            answers = _answers(request.get("answers") or {})
             questions = unverified.questions()
-            if questions:
-                self._keep(str(request["id"]), unverified)
+            if answers.keys() >= set(questions):
+                signed, questions = unverified.verify(answers), []
             else:
-                findings += unverified.verify({})
+                self._keep(str(request["id"]), unverified)
         return {
             "content": content_to_json(reading.content),
             "findings": [finding_to_json(finding) for finding in findings],
             "questions": questions,
+            "signed": [finding_to_json(finding) for finding in signed],
             "jobs": [job.as_json() for job in work],
+            "looked": looked,
         }
+
+    def _glance(self, source: Source, work: Sequence[jobs.Job]) -> dict[str, list[dict[str, Any]]]:
+        found = ((index, pdf_plain.look(job, source, self._limits)) for index, job in enumerate(work[:_MOST_GLANCES]))
+        return {str(index): [finding_to_json(one) for one in seen] for index, seen in found if seen is not None}
 
     def _prepare(self, source: Source, tree: mime.Tree, reading: content.Reading, at: float) -> _Unverified | None:
         block = tree.top.block
@@ -117,15 +142,8 @@ class Steps:
         unverified = self._waiting.pop(str(request["id"]), None)
         if unverified is None:
             return {"unknown": True}
-        answers = {
-            str(name): signatures.Answer(
-                tuple(base64.b64decode(record) for record in answer["records"]),
-                str(answer["state"]),
-                bool(answer["secure"]),
-            )
-            for name, answer in request["answers"].items()
-        }
-        return {"findings": [finding_to_json(finding) for finding in unverified.verify(answers)]}
+        found = unverified.verify(_answers(request["answers"]))
+        return {"findings": [finding_to_json(finding) for finding in found]}
 
     def _look(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Look into one file or signature block. Heavy libraries are loaded when the first of their kind comes."""

@@ -285,3 +285,29 @@ def test_the_results_field() -> None:
     )
     assert all(len(line) <= 78 for line in field.split(b"\r\n"))
     assert results_field("relay.hoabinh.gov.vn", []) == b"Authentication-Results: relay.hoabinh.gov.vn; none\r\n"
+
+
+async def test_a_key_at_hand_is_sent_along_and_the_verdict_is_the_same(
+    bench: Bench, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(bench, key.record)
+    mail = signed(key)
+    apart = (await bench.examine(mail)).of(Check.DKIM)
+    asked: list[str] = []
+
+    async def txt(name: str) -> TxtAnswer:
+        asked.append(name)
+        return await bench.records(name)
+
+    monkeypatch.setattr(
+        bench.inspector, "_bench", replace(bench.inspector._bench, txt=txt, kept=bench.records.zone.get)
+    )
+    together = (await bench.examine(mail)).of(Check.DKIM)
+    assert asked == []  # the worker judged with what it was given
+    assert [timeless(one) for one in together] == [timeless(one) for one in apart]
+    assert together[0].verdict is Verdict.PASS
+    assert together[0].facts["evidence"] == apart[0].facts["evidence"]
+
+
+def timeless(finding: Finding) -> Finding:
+    return replace(finding, facts={name: value for name, value in finding.facts.items() if name != "checked_at"})
