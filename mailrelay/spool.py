@@ -85,6 +85,7 @@ class Spool:
         self._now = now
         self._randomness = randomness
         self._synced: Path | None = None
+        self._day = (-1, root)  # the folder that was asked for last; today's, but for mails that were put off
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def draft(self) -> Draft:
@@ -101,7 +102,12 @@ class Spool:
         """Where the bytes of a mail lie, or would lie. Raises ValueError for what is no mail id."""
         if not is_mail_id(mail_id):
             raise ValueError("not a mail id")
-        return self._root / _date_folder(milliseconds_of(mail_id) // _DAY) / (mail_id + _SUFFIX)
+        return self._folder(milliseconds_of(mail_id) // _DAY) / (mail_id + _SUFFIX)
+
+    def _folder(self, day: int) -> Path:
+        if day != self._day[0]:
+            self._day = (day, self._root / _date_folder(day))
+        return self._day[1]
 
     def open(self, mail_id: MailId) -> BinaryIO:
         """Open the bytes of a mail for reading. Raises FileNotFoundError when they were removed."""

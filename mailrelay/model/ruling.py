@@ -64,7 +64,12 @@ def may_match(rule: Rule, known: Facts) -> bool:
     """Whether a rule can still match when only some facts are known: false when one of these speaks against it."""
     for matcher in rule.when:
         value = known.get(matcher.fact)
-        if value is not None and _hits(matcher, value) is None:
+        if value is None:
+            continue
+        if type(value) is str and matcher.comparison == "in":  # most matchers, and every mail meets every rule
+            if value.casefold() not in matcher.words:
+                return False
+        elif _hits(matcher, value) is None:
             return False
     return True
 

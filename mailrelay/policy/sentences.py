@@ -19,7 +19,9 @@ def fill(sentence: str, words: Mapping[str, str]) -> str:
 
 def legible(text: str) -> str:
     """One printable line of at most 80 characters: control, invisible and direction characters are shown as a dot."""
-    shown = "".join("·" if category(letter)[0] == "C" else letter for letter in normalize("NFC", text[:_READ]))
+    shown = normalize("NFC", text[:_READ])
+    if not shown.isprintable():
+        shown = "".join("·" if category(letter)[0] == "C" else letter for letter in shown)
     line = " ".join(shown.split())
     return line if len(line) <= _LENGTH else f"{line[: _LENGTH // 2]}…{line[-_LENGTH // 3 :]}"
 

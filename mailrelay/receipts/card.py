@@ -64,9 +64,13 @@ def _english(card: Card) -> list[str]:
 
 def _wrap(text: str, indent: str = "", width: int = 76) -> str:
     """Break at blanks only: addresses and numbers stay whole."""
+    words = text.split()
+    whole = " ".join(words)
+    if len(whole) <= width:
+        return whole
     lines: list[str] = []
     line = ""
-    for word in text.split():
+    for word in words:
         if line and len(line) + 1 + len(word) > width - (len(indent) if lines else 0):
             lines.append(line)
             line = word

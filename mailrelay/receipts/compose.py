@@ -75,30 +75,37 @@ def canonical(data: Mapping[str, Any]) -> bytes:
     For text, whole numbers, flags and ASCII names the standard library's encoder writes exactly that form, ten times as fast (a
     test holds it to the rfc8785 package); anything else is left to that package. Raises TypeError for what JSON cannot hold.
     """
-    plain = _plain(data)
-    if not _is_simple(plain):
+    doubtful: list[Any] = []
+    plain = _plain(data, doubtful)
+    if doubtful:
         return rfc8785.dumps(plain)
-    return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return _ENCODER.encode(plain).encode()
 
 
-def _plain(value: Any) -> Any:
-    """Copy JSON-able values out of whatever mappings and sequences the store gave."""
-    if value is None or isinstance(value, str | int | float):
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: Any, doubtful: list[Any]) -> Any:
+    """Copy JSON-able values out of whatever mappings and sequences the store gave.
+
+    `doubtful` collects what has a form of its own in RFC 8785: fractions, and names whose order depends on UTF-16.
+    """
+    if isinstance(value, str) or value is None:
         return value
     if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        copy = {}
+        for name, inner in value.items():
+            if not isinstance(name, str) or not name.isascii():
+                doubtful.append(name)
+            copy[str(name)] = _plain(inner, doubtful)
+        return copy
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    raise TypeError(f"a data file cannot hold {type(value).__name__}")
-
-
-def _is_simple(value: Any) -> bool:
-    """Tell whether the form of a value is beyond doubt: no fractions, no names whose order depends on UTF-16."""
-    if isinstance(value, dict):
-        return all(name.isascii() and _is_simple(inner) for name, inner in value.items())
-    if isinstance(value, list):
-        return all(map(_is_simple, value))
-    return not isinstance(value, float) and (not isinstance(value, int) or abs(value) < 1 << 53)
+        return [_plain(inner, doubtful) for inner in value]
+    if not isinstance(value, int | float):
+        raise TypeError(f"a data file cannot hold {type(value).__name__}")
+    if isinstance(value, float) or abs(value) >= 1 << 53:
+        doubtful.append(value)
+    return value
 
 
 def notice(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from mailrelay.model.calendar import VIETNAM
 
@@ -35,13 +36,19 @@ def encoded(text: str) -> str:
 
 
 def _words(text: str) -> str:
-    words: list[bytes] = [b""]
-    for letter in "".join(c if c.isprintable() else " " for c in text):
-        octets = letter.encode("utf-8", "replace")
-        if len(words[-1]) + len(octets) > _WORD_BYTES:
-            words.append(b"")
-        words[-1] += octets
-    return "\r\n ".join(f"=?utf-8?B?{base64.b64encode(word).decode()}?=" for word in words)
+    """Whole letters in each word (RFC 2047 section 5)."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    octets = text.encode("utf-8", "replace")
+    words: list[str] = []
+    start = 0
+    while start < len(octets) or not words:
+        end = start + _WORD_BYTES
+        while end < len(octets) and octets[end] & 0xC0 == 0x80:  # in the middle of a letter
+            end -= 1
+        words.append(f"=?utf-8?B?{base64.b64encode(octets[start:end]).decode()}?=")
+        start = end
+    return "\r\n ".join(words)
 
 
 def field(name: str, value: str) -> str:
@@ -49,6 +56,7 @@ def field(name: str, value: str) -> str:
     return f"{name}: {value}"
 
 
+@lru_cache(maxsize=512)
 def mailbox(name: str, address: str) -> str:
     """Return `name <address>`; an address beyond ASCII becomes an empty group, as RFC 6857 does (the envelope has it)."""
     if not _ADDR_SPEC.match(address) or any(c in address for c in '<>,;:"()[]\\'):
@@ -79,8 +87,12 @@ def leaf(content_type: str, data: bytes, *, name: str = "", disposition: str = "
     ]
     if disposition:
         header.append(field("Content-Disposition", f'{disposition};\r\n filename="{name}"' if name else disposition))
-    body = base64.encodebytes(data).replace(b"\n", b"\r\n")
-    return Part(tuple(header), body or b"\r\n")
+    return Part(tuple(header), _lines(base64.b64encode(data)))
+
+
+def _lines(text: bytes, width: int = 76) -> bytes:
+    """Lines of base 64 (RFC 2045 section 6.8), at least one."""
+    return b"\r\n".join([text[start : start + width] for start in range(0, len(text), width)]) + b"\r\n"
 
 
 def text(subtype: str, words: str) -> Part:
