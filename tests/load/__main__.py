@@ -6,9 +6,10 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 from mailrelay import telemetry
-from tests.load import accounts, harness, rates, steps
+from tests.load import accounts, beside, budget, harness, rates, steps
 
 
 def main() -> int:
@@ -31,8 +32,13 @@ def main() -> int:
         print(row, flush=True)
     for row in accounts.run():
         print(row, flush=True)
+    found = asyncio.run(beside.run())
+    print("\n".join(beside.rows(found)), flush=True)
+    peers: list[dict[str, Any]] = []
     if chosen.harness:
-        print("\n" + harness.run(chosen.harness, repeats=5 if chosen.long else 1))
+        text, peers = harness.run(chosen.harness, repeats=5 if chosen.long else 1)
+        print("\n" + text)
+    print("\n" + "\n".join(budget.table(runs, found, peers, steps.help_ms())))
     return 1 if any(run.lost or run.doubled for run in runs) else 0
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,8 +20,10 @@ _STACKS = "postfix,postfix+rspamd,postfix+amavis+clamd,postfix+amavis+clamd-prox
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(harness: Path, *, repeats: int, cases: str = "4k:8:200n,4k:32:200n,100k:8:80n,10m:4:8n") -> str:
-    """The harness's table as Markdown. Raises CalledProcessError with what it printed."""
+def run(
+    harness: Path, *, repeats: int, cases: str = "4k:8:200n,4k:32:200n,100k:8:80n,10m:4:8n"
+) -> tuple[str, list[dict[str, Any]]]:
+    """The harness's table as Markdown, and its runs. Raises CalledProcessError with what it printed."""
     with tempfile.TemporaryDirectory(prefix="mailrelay-load-") as folder:
         place = Path(folder)
         place.chmod(0o755)
@@ -34,7 +37,8 @@ def run(harness: Path, *, repeats: int, cases: str = "4k:8:200n,4k:32:200n,100k:
             *("--zone", place / "zone.json", "--stacks", _STACKS, "--cases", cases, "--repeats", repeats),
             *("--external", f"mailrelay={ours}"),
         )
-    return out
+        rows = [json.loads(line) for line in (place / "runs").read_text().splitlines()]
+    return out, rows
 
 
 def _python(*words: object) -> str:

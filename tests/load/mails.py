@@ -46,21 +46,27 @@ class Printer:
         self._run = random.randbytes(4).hex()
         self._scans: dict[int, bytes] = {}
 
-    def mails(self, size: int, count: int, *, login: bool) -> list[Mail]:
-        """`count` mails of about `size` octets: from the ministry with a DKIM signature, or from a clerk who logs in."""
-        return [self._mail(size, next(self._numbers), login=login) for _ in range(count)]
+    def mails(self, size: int, count: int, *, login: bool = False, paper: bytes = b"") -> list[Mail]:
+        """`count` mails of about `size` octets: from the ministry with a DKIM signature, or from a clerk who logs in.
 
-    def _mail(self, size: int, number: int, *, login: bool) -> Mail:
+        `paper` is the PDF file that all of them carry, else each has an unsigned one of its own.
+        """
+        return [self._mail(size, next(self._numbers), login=login, paper=paper) for _ in range(count)]
+
+    def _mail(self, size: int, number: int, *, login: bool, paper: bytes) -> Mail:
         ident = f"{self._run}-{number}"
         sender = CLERK if login else STRANGER
         recipient = RECEIVERS[number % len(RECEIVERS)]
         notation = "BC-STC" if login else "BTTTT-ƯDCNTT"
-        raw = self._raw(size, number, ident, sender, recipient, notation)
+        paper = paper or pdf([f"CONG VAN SO {number}"])
+        raw = self._raw(size, number, ident, sender, recipient, notation, paper)
         if not login:
             raw = outside.dkim_signed(raw, self._key)
         return Mail(ident, sender, recipient, MARK + ident.encode() + b"\r\n" + raw + b".\r\n")
 
-    def _raw(self, size: int, number: int, ident: str, sender: str, recipient: str, notation: str) -> bytes:
+    def _raw(
+        self, size: int, number: int, ident: str, sender: str, recipient: str, notation: str, file: bytes
+    ) -> bytes:
         subject = Header(f"{number}/{notation} V/v gửi, nhận văn bản điện tử", "utf-8", maxlinelen=70)
         edge = f"=_load_{number:07d}"
         head = (
@@ -71,7 +77,7 @@ class Printer:
         ).encode()
         paper = _attachment(edge, "application/pdf", f"{number}_van-ban.pdf")
         scan = _attachment(edge, "image/jpeg", f"{number}_ban-chup.jpg")
-        shown = _lines(_TEXT.format(n=number).encode()) + paper + _lines(pdf([f"CONG VAN SO {number}"]))
+        shown = _lines(_TEXT.format(n=number).encode()) + paper + _lines(file)
         end = f"--{edge}--\r\n".encode()
         room = max(size - len(head) - len(shown) - len(scan) - len(end) - (0 if sender == CLERK else 700), 80)
         return head + shown + scan + self._scan(room) + end

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.load.machine import Watch, busy_seconds, cpu_seconds, pss_mib
 from tests.load.mails import KIB, Printer
-from tests.load.stacks import Bare, Ours, Peer, Stack
-from tests.load.traffic import Sink, send
+from tests.load.stacks import Bare, Door, Ours, Peer, Stack
+from tests.load.traffic import Sink, rank, send
 
 _LIMIT = 30.0  # seconds without an arrival before a mail counts as lost
 
@@ -37,9 +37,11 @@ class Case:
 
 SHORT = (
     Case(4 * KIB, 1, 40),
+    Case(4 * KIB, 1, 40, pipelining=False),
     Case(4 * KIB, 8, 160),
     Case(4 * KIB, 8, 160, pipelining=False),
     Case(4 * KIB, 32, 160),
+    Case(4 * KIB, 32, 160, pipelining=False),
     Case(4 * KIB, 8, 80, login=True),
     Case(100 * KIB, 8, 64),
     Case(10 * KIB * KIB, 4, 8),
@@ -89,10 +91,10 @@ async def measure(stack: Stack, case: Case, sink: Sink, printer: Printer) -> Run
         case=case,
         accepted=len(mails) / (seen.ended - seen.began),
         delivered=len(arrived) / (last - seen.began) if stack.relays else 0.0,
-        p50=_rank(seen.waits, 0.5) * 1000,
-        p95=_rank(seen.waits, 0.95) * 1000,
-        p99=_rank(seen.waits, 0.99) * 1000,
-        end_to_end_p95=_rank(arrived, 0.95) * 1000,
+        p50=rank(seen.waits, 0.5) * 1000,
+        p95=rank(seen.waits, 0.95) * 1000,
+        p99=rank(seen.waits, 0.99) * 1000,
+        end_to_end_p95=rank(arrived, 0.95) * 1000,
         cpu=spent * 1000 / len(mails),
         idle=idle,
         growth=watch.peak - idle,
@@ -100,11 +102,6 @@ async def measure(stack: Stack, case: Case, sink: Sink, printer: Printer) -> Run
         doubled=sum(times > 1 for times in sink.arrivals.times.values()),
         other=other / (time.monotonic() - began),
     )
-
-
-def _rank(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 async def run(cases: Sequence[Case], seconds: float, report: Callable[[str], None]) -> list[Run]:
@@ -117,6 +114,7 @@ async def run(cases: Sequence[Case], seconds: float, report: Callable[[str], Non
         makers: tuple[Callable[[], Stack], ...] = (
             lambda: Ours(sink.port, key),
             lambda: Peer(sink.port),
+            lambda: Door(sink.port),
             lambda: Bare(sink.port),
         )
         took = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from tests.servers.process import Child, free_port
 from tests.servers.relay import Relay
 
 _DROP = Path(__file__).with_name("drop.py")
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 class Stack:
@@ -64,6 +66,22 @@ class Bare(Stack):
         child = Child([sys.executable, _DROP, str(self.port)], folder / "log")
         self._exits.callback(child.stop)
         child.wait_port(self.port)
+        self.pids = (child.pid,)
+
+
+class Door(Stack):
+    """Our SMTP door alone: it writes what comes into spool files and answers. What bare aiosmtpd is to be compared with."""
+
+    name, relays = "the door alone", False
+
+    def _start(self) -> None:
+        folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="mailrelay-load-")))
+        command = [sys.executable, "-m", "tests.load.door", str(folder / "spool")]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
+        self._exits.callback(child.wait, 10)
+        self._exits.callback(child.terminate)
+        assert child.stdout is not None
+        self.port = int(child.stdout.readline())
         self.pids = (child.pid,)
 
 

@@ -221,3 +221,9 @@ async def _session(client: _Client, waiting: Iterator[Mail], seen: Sending, *, p
         await client.reply(250)
         seen.waits.append(time.monotonic() - sent)
         seen.at[mail.ident] = began
+
+
+def rank(values: Sequence[float], share: float) -> float:
+    """The value below which this share of the values lies; 0 when there are none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
