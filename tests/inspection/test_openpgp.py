@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from mailrelay.inspection.examine import Inspector
+from mailrelay.inspection.keyring import ENDED
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.model.agency import Directory
 from mailrelay.model.finding import Check, Finding, Verdict
@@ -140,6 +142,42 @@ async def test_other_keys(office: Bench, forge: Forge, name: str, verdict: Verdi
     when = ("--faked-system-time", "20200201T000000") if name == "expired" else ()
     found = await judged(office, packed(BODY, forge.sign(BODY, name, extra=when)))
     assert (found.verdict, found.detail) == (verdict, detail)
+
+
+async def test_valid_when_signed_and_valid_now_are_told_apart(office: Bench, forge: Forge) -> None:
+    old = ("--faked-system-time", "20200201T000000")
+    found = await judged(office, packed(BODY, forge.sign(BODY, "expired", extra=old)))
+    assert (found.detail, found.facts["valid_when_signed"], found.facts["valid_now"]) == ("expired-key", True, False)
+    found = await judged(office, packed(BODY, forge.sign(BODY, "stc")))
+    assert (found.facts["valid_when_signed"], found.facts["valid_now"]) == (True, True)
+
+
+async def test_a_key_that_its_agency_gave_up_vouches_for_nothing_new(office: Bench, forge: Forge) -> None:
+    ended = forge.rings / "stc" / ENDED
+    ended.write_text(json.dumps({forge.fingerprints["stc"]: 1_750_000_000}))  # June 2025
+    try:
+        before = forge.sign(BODY, "stc", extra=("--faked-system-time", "20240701T000000"))
+        for block, then in ((before, True), (forge.sign(BODY, "stc"), False)):
+            found = await judged(office, packed(BODY, block))
+            assert (found.verdict, found.detail) == (Verdict.POLICY, "expired-key")
+            assert (found.facts["valid_when_signed"], found.facts["valid_now"]) == (then, False)
+            assert found.facts["key_ended_at"] == 1_750_000_000
+    finally:
+        ended.unlink()
+
+
+async def test_the_key_as_it_lay_in_the_keyring_is_the_evidence(office: Bench, forge: Forge, tmp_path: Path) -> None:
+    findings = await office.examine(packed(BODY, forge.sign(BODY, "stc")))
+    (found,) = findings.of(Check.OPENPGP)
+    assert [piece["kind"] for piece in found.facts["evidence"]] == ["openpgp-key", "tools"]
+    (key,) = [piece for piece in findings.exhibits if piece.kind == "openpgp-key"]
+    (tmp_path / "key.gpg").write_bytes(key.data)
+    (tmp_path / "body").write_bytes(BODY)
+    (tmp_path / "block.asc").write_bytes(forge.sign(BODY, "stc"))
+    command = ["gpgv", "--keyring", tmp_path / "key.gpg", "block.asc", "body"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    (tools,) = [piece for piece in findings.exhibits if piece.kind == "tools"]
+    assert {"python", "gnupg", "python-gnupg", "mailrelay"} <= set(json.loads(tools.data))
 
 
 async def test_changed_bytes(office: Bench, forge: Forge) -> None:
