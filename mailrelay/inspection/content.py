@@ -252,7 +252,10 @@ def _signature_parts(top: Part) -> set[int]:
     return {
         id(part.children[1])
         for part in top.walk()
-        if part.type.token == "multipart/signed"
-        and len(part.children) == 2
-        and part.children[1].type.token in _SIGNATURES
+        if part.type.token == "multipart/signed" and len(part.children) == 2 and is_signature(part.children[1])
     }
+
+
+def is_signature(part: Part) -> bool:
+    """Whether a part is a detached signature by its own type: no reader shows it."""
+    return part.type.token in _SIGNATURES

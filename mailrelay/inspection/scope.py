@@ -6,7 +6,7 @@ it, in a structure that every program reads alike, and with no word in it that i
 
 from __future__ import annotations
 
-from mailrelay.inspection.content import Reading
+from mailrelay.inspection.content import Reading, is_signature
 from mailrelay.inspection.mime import Part, Tree
 from mailrelay.inspection.source import Source
 from mailrelay.inspection.structure import doubled
@@ -29,6 +29,8 @@ def beyond(source: Source, tree: Tree, reading: Reading, part: Part) -> str:
     is_top = part is top or (part.wrapper is top and part is top.children[0])
     if not is_top:
         return _place(tree, part)
+    if part.type.token == "multipart/signed" and not is_signature(part.children[-1]):
+        return "two-structures"  # a signature by the outer type's word, by its own a text or a file that is shown
     around = _around(source, part)
     return around or _structure(tree) or _words(reading)
 

@@ -154,6 +154,19 @@ FAMILIES: dict[str, tuple[str, list[Maker]]] = {
             changed(lambda r: r.replace(b"--bb--\r\n", b"")),
         ],
     ),
+    "a signature that is shown": (
+        "two-structures",
+        [
+            changed(lambda r, k=kind: r.replace(b"application/pkcs7-signature; name=smime.p7s", k))
+            for kind in (
+                b"text/plain",
+                b"text/html",
+                b"application/octet-stream; name=a.exe",
+                b"message/rfc822",
+                b"image/png",
+            )
+        ],
+    ),
     "parts that are not here": (
         "ambiguous-structure",
         [
