@@ -25,6 +25,7 @@ from mailrelay.model.record import MailRecord
 from mailrelay.pipeline import entry
 from mailrelay.pipeline.judgement import Judgement, examine_and_judge, judge_findings, without_refusal
 from mailrelay.pipeline.parts import Parts
+from mailrelay.pipeline.proofs import keep_evidence
 from mailrelay.pipeline.rescan import awaits_scan
 from mailrelay.spool import Draft
 from mailrelay.store import messages
@@ -90,7 +91,7 @@ class Pipeline:
                 # A crash between the two: at the next start the bytes of a refused mail are dropped like those without a row.
                 await asyncio.to_thread(parts.spool.remove, mail_id)
             else:
-                await self._keep_evidence(judgement)
+                await keep_evidence(self._parts, judgement)
                 await parts.store.write(lambda tx: entry.enter(tx, judgement, parts.office(), now, known=True))
             self._parts.bells.ring()
         finally:
@@ -166,7 +167,7 @@ class Pipeline:
             return entered
 
         try:
-            await self._keep_evidence(judgement)
+            await keep_evidence(self._parts, judgement)
         except BaseException:
             with suppress(OSError, StoreFault):
                 await asyncio.to_thread(draft.discard)
@@ -182,12 +183,6 @@ class Pipeline:
         log.info("accepted", mail_id=mail_id, door=judgement.record.message.envelope.origin.door.value)
         failpoint("accept.before-reply")
         return Acceptance(mail_id)
-
-    async def _keep_evidence(self, judgement: Judgement) -> None:
-        """What the findings name must be durable before they are: nearly always it is already."""
-        missing = self._parts.evidence.missing(judgement.evidence)
-        if missing:
-            await asyncio.to_thread(self._parts.evidence.keep, missing)
 
     async def _write(self, closure: Callable[[Transaction], T], draft: Draft) -> T:
         """Commit with the mail's bytes. A full disk is not filled further by what the client sends again and again."""

@@ -26,6 +26,7 @@ from mailrelay.model.record import MailRecord
 from mailrelay.pipeline import entry
 from mailrelay.pipeline.judgement import Judgement, examine_and_judge, without_refusal
 from mailrelay.pipeline.parts import Parts
+from mailrelay.pipeline.proofs import keep_evidence
 from mailrelay.pipeline.settle import close, give_up_entries
 from mailrelay.receipts import drawer
 from mailrelay.store import dispatches, entries, log, messages, receipts
@@ -84,6 +85,7 @@ class Rescan:
                 await asyncio.to_thread(parts.spool.remove, mail_id)
             parts.bells.ring()
             return refused
+        await keep_evidence(parts, judgement)
         moved: bool = await parts.store.write(lambda tx: resume(tx, judgement, parts.office(), now))
         parts.bells.ring()
         return moved
