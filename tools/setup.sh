@@ -17,8 +17,8 @@ case $kind in
 run) ;;
 test)
   needs+=(postfix=postfix dovecot=dovecot-core file:/usr/lib/dovecot/imap=dovecot-imapd file:/usr/lib/dovecot/lmtp=dovecot-lmtpd
-    file:/usr/lib/postgresql/*/bin/postgres=postgresql clamd=clamav-daemon swaks=swaks s-nail=s-nail nmap=nmap pdfsig=poppler-utils
-    file:/usr/share/perl5/Mail/DKIM.pm=libmail-dkim-perl
+    file:/usr/lib/postgresql/*/bin/postgres=postgresql clamd=clamav-daemon rspamd=rspamd swaks=swaks s-nail=s-nail nmap=nmap
+    pdfsig=poppler-utils file:/usr/share/perl5/Mail/DKIM.pm=libmail-dkim-perl
     file:/usr/share/perl5/Mail/DeliveryStatus/BounceParser.pm=libmail-deliverystatus-bounceparser-perl
     strace=strace gpgv=gpgv zip=zip setpriv=util-linux mkfs.ext4=e2fsprogs slapd=slapd xmlsec1=xmlsec1)
   ;;

@@ -12,12 +12,12 @@ from mailrelay.config.setting import MIB, HostPort, setting
 from mailrelay.model.agency import SecretRef
 from mailrelay.model.ldap_filter import Filter
 
-PEER_RIGHTS = ("xclient", "xforward", "proxy", "login", "lmtp", "hold", "return")
+PEER_RIGHTS = ("xclient", "xforward", "proxy", "login", "lmtp", "hold", "return", "spam")
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A neighbour that we trust more than a stranger. `rights` are among xclient, xforward, proxy, login, lmtp, hold, return."""
+    """A neighbour that we trust more than a stranger. `rights` are among PEER_RIGHTS."""
 
     network: IPv4Network | IPv6Network
     rights: frozenset[str]

@@ -97,6 +97,15 @@ class InspectionSettings:
     clamd: Path | None = setting(
         None, "path", "ổ cắm của clamd; để trống: không quét virus", "clamd socket; empty: no scan"
     )
+    rspamd: HostPort | None = setting(
+        None, "place", "bộ lọc thư rác Rspamd; để trống: không hỏi", "Rspamd's normal worker; empty: not asked"
+    )
+    spam_header: str = setting(
+        "X-Spam-Flag",
+        "word",
+        "dòng tiêu đề của bộ lọc ở máy lân cận có quyền spam (Yes/No)",
+        "field of the spam filter at a neighbour with the right spam (Yes/No)",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class _SettingsReader:
             "url": forms.text,
             "domain": forms.domain,
             "ip": _ip,
+            "place": forms.place,
             "store-url": _store_url,
             "secret": self._secret,
             "login-template": _login_template,

@@ -27,6 +27,7 @@ from mailrelay.inspection.keyrings import author_of, keyrings
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.inspection.revocation_cache import RevocationCache
 from mailrelay.inspection.slugs import note
+from mailrelay.inspection.spam import SpamFilter, upstream
 from mailrelay.inspection.workers import Worker, WorkerLost
 from mailrelay.model.agency import Directory
 from mailrelay.model.envelope import Door
@@ -51,6 +52,7 @@ class Bench:
     names: spf.Names | None = None
     scanner: Scanner | None = None
     revocation: RevocationCache | None = None
+    spam: SpamFilter | None = None
     kept: Callable[[str], TxtAnswer | None] = lambda name: None
     foresight: Foresight = field(default_factory=Foresight)
 
@@ -86,9 +88,10 @@ class Examination:
         self._looked: dict[int, tuple[Finding, ...]] = {}  # jobs that were done while the mail was read
 
     async def run(self) -> Findings:
-        """Read, look up and look into; what can go on meanwhile (SPF, the virus scanner) does."""
+        """Read, look up and look into; what can go on meanwhile (SPF, virus scanner, spam filter) does."""
         edge = asyncio.ensure_future(self._spf())
         scan = asyncio.ensure_future(self._scan())
+        spam = asyncio.ensure_future(self._spam())
         try:
             content, jobs = await self._read()
             await self._vouch(content, edge)
@@ -99,9 +102,13 @@ class Examination:
                     await self._look(job, content)
             self._findings += sender.check(self._message.envelope, content, self._directory)
             self._findings += await scan
+            self._findings += await spam
+            told = upstream(self._message.envelope, content, self._settings.spam_header, self._settings.spam_peers)
+            self._findings += [told] if told is not None else []
         finally:
             edge.cancel()
             scan.cancel()
+            spam.cancel()
         return Findings(content, tuple(self._findings), tuple(self._exhibits.values()))
 
     @property
@@ -155,6 +162,9 @@ class Examination:
 
     async def _scan(self) -> list[Finding]:
         return [await self._bench.scanner.scan(self._path)] if self._bench.scanner is not None else []
+
+    async def _spam(self) -> list[Finding]:
+        return [await self._bench.spam.ask(self._message, self._path)] if self._bench.spam is not None else []
 
     async def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
         """One step, charged to this mail's budget. Raises WorkerLost, or _StepFailed for a fault inside the step.

@@ -15,6 +15,7 @@ from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.examination import Bench, Examination
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.inspection.revocation_cache import Fetch, RevocationCache
+from mailrelay.inspection.spam import Rspamd, SpamFilter
 from mailrelay.inspection.workers import Worker, WorkerLost
 from mailrelay.model.agency import Directory
 from mailrelay.model.finding import Findings
@@ -29,7 +30,8 @@ class Inspector:
     """Facts about mails. One per process; `start` before the first mail, `close` at the end.
 
     `txt` looks up DKIM keys, `kept` knows those that need not be asked for. `names` (a `dns.Resolver`) is asked for SPF and
-    DMARC, which are not judged without it. `scanner` stands in for the clamd of the settings. `fetch` reaches the CAs' servers.
+    DMARC, which are not judged without it. `scanner` and `spam` stand in for the clamd and the Rspamd of the settings. `fetch`
+    reaches the CAs' servers.
     """
 
     def __init__(
@@ -41,17 +43,20 @@ class Inspector:
         kept: Callable[[str], TxtAnswer | None] = _nothing,
         scanner: Scanner | None = None,
         fetch: Fetch = fetching.fetch,
+        spam: SpamFilter | None = None,
     ) -> None:
         small = Worker("small", settings)
         large = Worker("large", settings) if settings.workers > 1 else small
         if scanner is None and settings.clamd is not None:
             scanner = Clamd(settings.clamd, settings.scan_limit)
+        if spam is None and settings.rspamd is not None:
+            spam = Rspamd(*settings.rspamd, settings.spam_limit)
         self._revocation: RevocationCache | None = None
         if settings.trust_roots is not None and settings.revocation is not None:
             self._revocation = RevocationCache(
                 settings.revocation, settings.trust_roots, fetch, self._vet, every=settings.revocation_every
             )
-        self._bench = Bench(settings, small, large, txt, names, scanner, self._revocation, kept=kept)
+        self._bench = Bench(settings, small, large, txt, names, scanner, self._revocation, spam, kept)
 
     async def start(self) -> None:
         """Start the worker processes. Raises InspectionFault when they do not come up."""

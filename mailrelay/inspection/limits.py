@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -69,4 +70,8 @@ class InspectionSettings:
     work_dir: Path | None = None
     clamd: Path | str | None = None  # its Unix socket, or "host:port"
     scan_limit: float = 60.0  # wall clock of one virus scan
+    rspamd: tuple[str, int] | None = None  # host and port of its normal worker
+    spam_limit: float = 10.0  # wall clock of one question to it
+    spam_header: str = ""  # written by the filters of neighbours
+    spam_peers: tuple[IPv4Network | IPv6Network, ...] = ()  # whose header is believed
     limits: Limits = field(default_factory=Limits)

@@ -205,6 +205,14 @@ SLUGS: Mapping[Check, Mapping[str, str]] = {
         "clean": "no malicious code was found",
         "not-scanned": "not scanned for malicious code",
     },
+    Check.SPAM: {
+        "spam": "the spam filter calls it spam",
+        "suspicious": "the spam filter has doubts",
+        "ham": "the spam filter has nothing against it",
+        "not-judged": "the spam filter did not judge it",
+        "too-big": "too big for the spam filter",
+        "unavailable": "the spam filter could not be asked",
+    },
     Check.SENDER: {
         "from-differs": "the author address is not one that the sender may use",
         "display-name-imitates": "the display name is that of an agency, the address is not",

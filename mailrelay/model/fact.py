@@ -125,6 +125,7 @@ SLUGS: Mapping[Check, tuple[str, ...]] = MappingProxyType(
         ),
         Check.SENDER: ("from-differs", "display-name-imitates", "look-alike-domain"),
         Check.SECRECY: ("confidential", "secret", "top-secret"),
+        Check.SPAM: ("spam", "suspicious", "ham", "not-judged", "too-big", "unavailable"),
         Check.ANTIVIRUS: ("malware", "clean", "not-scanned"),
     }
 )

@@ -231,6 +231,14 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "clean": Text("không thấy mã độc", "no malicious code"),
         "not-scanned": Text("chưa quét được mã độc", "not scanned"),
     },
+    Check.SPAM: {
+        "spam": Text("bộ lọc cho là thư rác", "the spam filter calls it spam"),
+        "suspicious": Text("bộ lọc thư rác còn nghi ngờ", "the spam filter has doubts"),
+        "ham": Text("bộ lọc cho là không phải thư rác", "the spam filter has nothing against it"),
+        "not-judged": Text("bộ lọc thư rác không xét thư này", "not judged by the spam filter"),
+        "too-big": Text("thư quá lớn, bộ lọc thư rác không xét", "too big for the spam filter"),
+        "unavailable": Text("chưa hỏi được bộ lọc thư rác", "the spam filter could not be asked"),
+    },
     Check.SENDER: {
         "from-differs": Text("địa chỉ ở ô Từ không phải của người gửi", "the author is not the sender"),
         "display-name-imitates": Text("tên hiển thị giống cơ quan, địa chỉ thì không", "the name imitates an agency"),

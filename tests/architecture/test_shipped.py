@@ -43,6 +43,7 @@ def test_the_rules_load_and_pass_their_tests() -> None:
         "20-secrets.yaml",
         "30-signatures.yaml",
         "40-attachments.yaml",
+        "45-spam.yaml",
         "50-routing.yaml",
         "60-receipts.yaml",
     ]
