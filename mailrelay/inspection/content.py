@@ -20,6 +20,7 @@ _NOISE = frozenset(
 )
 _MOST_FIELDS = 200
 _MOST_SUBJECTS = 50  # of attached mails
+_MOST_HIDDEN = 20  # parts with hidden text
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 _SEALED = frozenset(("multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime"))
@@ -37,6 +38,15 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """Text in a part that a reader does not see, or not as it stands, and the ways in which it is hidden."""
+
+    part: str
+    ways: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """All that one pass over a mail gave. `broken` names parts whose transfer encoding was foul.
 
@@ -48,6 +58,7 @@ class Reading:
     broken: tuple[str, ...]
     more_files: bool
     concealed: frozenset[str] = frozenset()
+    hidden: tuple[Hidden, ...] = ()
 
 
 def read(source: Source, tree: Tree, limits: Limits, authserv_id: str, type_of: Callable[[bytes], str]) -> Reading:
@@ -69,6 +80,7 @@ def read(source: Source, tree: Tree, limits: Limits, authserv_id: str, type_of: 
         broken=tuple(body.broken),
         more_files=body.more_files,
         concealed=frozenset(body.concealed),
+        hidden=tuple(body.hidden),
     )
 
 
@@ -151,6 +163,7 @@ class _Body:
         self.more_files = False
         self.concealed: set[str] = set()
         self._sealed = False
+        self.hidden: list[Hidden] = []
 
     def text(self) -> str:
         return "\n".join(self._plain or self._html)[: self._limits.text]
@@ -199,9 +212,20 @@ class _Body:
         text = decode_bytes(bytes(data[: self._limits.html]), part.type.get("charset"))
         if is_html and self._sealed and target is self._html:
             self.concealed |= concealment.find(text) | ({"too-long"} if len(data) >= self._limits.html else set())
-        text = html.text_of(text) if is_html else text.replace("\r\n", "\n")
+        text = self._seen(part, text) if is_html else text.replace("\r\n", "\n")
+        if not is_html and html.split_words(text):
+            self.hidden.append(Hidden(part.number, ("zero-width",), ""))
         if text.strip() and not full:
             target.append(tidy(text[: self._limits.text]))
+
+    def _seen(self, part: Part, source: str) -> str:
+        """What a reader sees of HTML. The rest is no text of this mail, but may bear a secrecy mark like any other."""
+        shown = html.read(source)
+        if shown.ways and len(self.hidden) < _MOST_HIDDEN:
+            self.hidden.append(Hidden(part.number, shown.ways, tidy(shown.hidden[:200])))
+        if shown.hidden:
+            self._inner.append(tidy(shown.hidden))
+        return shown.text
 
     def _take_file(self, part: Part) -> None:
         if len(self.files) >= self._limits.attachments:

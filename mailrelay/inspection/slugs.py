@@ -31,6 +31,7 @@ SLUGS: Mapping[Check, Mapping[str, str]] = {
         "too-many-parts": "more parts than are looked into",
         "long-line": "a header line or block longer than allowed",
         "empty": "no text and no attachment",
+        "hidden-text": "text that is there but that a reader does not see",
         **_WORKERS,
     },
     Check.NAME: {

@@ -108,6 +108,10 @@ def _shape(tree: Tree, reading: Reading) -> list[Finding]:
         found.append(_structure(Verdict.POLICY, "too-many-parts"))
     if tree.long_header:
         found.append(_structure(Verdict.POLICY, "long-line", "header"))
+    found += [
+        _structure(Verdict.POLICY, "hidden-text", part=hidden.part, ways=list(hidden.ways), text=hidden.text)
+        for hidden in reading.hidden
+    ]
     if not reading.content.text.strip() and not reading.content.attachments:
         found.append(_structure(Verdict.NONE, "empty"))
     return found

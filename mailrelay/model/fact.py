@@ -54,7 +54,7 @@ SLUGS: Mapping[Check, tuple[str, ...]] = MappingProxyType(
     {
         Check.STRUCTURE: (
             *("duplicate-field", "no-from", "two-from", "malformed", "eight-bit-header", "no-message-id", "too-deep"),
-            *("too-many-parts", "long-line", "empty", "loop", *_HURDLES),
+            *("too-many-parts", "long-line", "empty", "loop", "hidden-text", *_HURDLES),
         ),
         Check.NAME: (
             *("double-extension", "executable-extension", "right-to-left-override", "zero-width", "trailing-dot"),

@@ -31,6 +31,7 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "too-many-parts": Text("thư có quá nhiều phần", "too many parts"),
         "long-line": Text("có dòng quá dài", "a line is too long"),
         "empty": Text("thư trống", "empty"),
+        "hidden-text": Text("trong thư có chữ bị giấu, người đọc không thấy", "text that a reader does not see"),
         **_WORKERS,
     },
     Check.NAME: {
