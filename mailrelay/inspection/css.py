@@ -186,7 +186,7 @@ def _gone(said: Mapping[str, str]) -> str:
     if said.get("display") == "none" or said.get("mso-hide") == "all" or said.get("content-visibility") == "hidden":
         return "not-displayed"
     opacity = said.get("opacity", "1")
-    if re.fullmatch(r"0*(?:\.0\d*)?%?|0*\.0*%?", opacity):
+    if re.fullmatch(r"(?:0+(?:\.0\d*)?|\.0\d*)%?", opacity):
         return "transparent"
     if any((pixels(said.get(name, "")) or 0.0) <= _FAR for name in _PLACES):
         return "off-screen"

@@ -137,10 +137,7 @@ class _Reader:
 
     def _sheet(self, text: str, *, whole: bool) -> None:
         """Remember the rules of a style sheet, or of those in a head."""
-        sheets = (
-            [text] if whole else re.findall(r"<style[^>]{0,500}>(.{0,200000}?)</style", text, re.IGNORECASE | re.DOTALL)
-        )
-        for sheet in sheets[:20]:
+        for sheet in [text] if whole else _sections(text, "style")[0]:
             for selector, said in css.rules(sheet).items():
                 self._rules.setdefault(selector, {}).update(said)
 
@@ -199,8 +196,26 @@ def _attributes(rest: str) -> dict[str, str]:
 
 def _without_markup(text: str) -> str:
     """The text of a piece of HTML, without what Office writes for itself (<xml>, <style>, VML)."""
-    text = re.sub(r"<(xml|style|script|noscript)\b.{0,40000}?</\1", " ", text, flags=re.IGNORECASE | re.DOTALL)
+    for name in ("xml", "style", "script", "noscript"):
+        text = " ".join(_sections(text, name)[1])
     return html.unescape(re.sub(r"<[^>]{0,4000}>?", " ", text))
+
+
+def _sections(text: str, name: str) -> tuple[list[str], list[str]]:
+    """What stands inside elements of a name, and what stands around them."""
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        lowered = text
+    inside: list[str] = []
+    around: list[str] = []
+    position = 0
+    while (opening := lowered.find(f"<{name}", position)) >= 0:
+        around.append(text[position:opening])
+        begin = _behind(lowered, ">", opening)
+        end = _find(lowered, f"</{name}", begin)
+        inside.append(text[begin:end])
+        position = _behind(lowered, ">", end)
+    return inside, [*around, text[position:]]
 
 
 def _find(text: str, needle: str, position: int) -> int:

@@ -102,7 +102,8 @@ OUTLOOK = """<html xmlns:v="urn:schemas-microsoft-com:vml"><head><meta charset="
 a:link {color:#0563C1} --></style>
 <!--[if gte mso 9]><xml><o:shapedefaults v:ext="edit" spidmax="1026" /></xml><![endif]--></head>
 <body lang=VI link="#0563C1"><div class=WordSection1><p class=MsoNormal>Kính gửi các đồng chí,<o:p></o:p></p>
-<p class=MsoNormal><span style='font-size:14.0pt;color:windowtext'>Đề nghị báo cáo.<o:p>&nbsp;</o:p></span></p></div></body></html>"""
+<p class=MsoNormal><span style='font-size:14.0pt;color:windowtext'>Đề nghị báo cáo.<o:p>&nbsp;</o:p></span></p>
+</div></body></html>"""
 BUTTON = """<html><body style="background:#ffffff"><table bgcolor="#ffffff"><tr><td style="background:#0b5394;border-radius:4px">
 <a href="https://x.vn" style="color:#ffffff;font-size:16px">Xem văn bản</a></td></tr></table></body></html>"""
 SPACED = """<table><tr><td style="font-size:0"><div style="font-size:14px">Cột một</div><img src="a.png" width=1 height=1></td></tr>
@@ -120,6 +121,7 @@ GENUINE = [
     "<p>Gia\u00addinh; \u200bKính gửi; gia đình 👨\u200d👩\u200d👧</p>",
     "<p style='visibility:hidden'><span style='visibility:visible'>Thấy được</span></p>",
     "<p style='color:#777'>Chữ xám</p><p style='font-size:8pt'>Chữ nhỏ</p>",
+    "<p style='opacity:;overflow:hidden;height:'>Văn bản</p>",
     "<blockquote style='margin-left:-5px'>Trích</blockquote>",
 ]
 
