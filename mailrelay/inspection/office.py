@@ -5,13 +5,14 @@ The packages are read by their lists and relationships; nothing is executed or d
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from mailrelay.inspection import names
+from mailrelay.inspection import names, old_office
 from mailrelay.inspection.filing import decode_to_file
 from mailrelay.inspection.jobs import Job
 from mailrelay.inspection.limits import Limits
@@ -19,7 +20,6 @@ from mailrelay.inspection.slugs import note
 from mailrelay.inspection.source import Source
 from mailrelay.model.finding import Check, Finding, Verdict
 
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PLAIN = frozenset(("docx", "dotx", "xlsx", "xltx", "pptx", "ppsx", "potx", "odt", "ods", "odp", "rtf", "xml"))
 _MOST_XML = 8 * 1024 * 1024
 _STEP = 1024 * 1024
@@ -28,24 +28,15 @@ _SIGNED = "signed"  # not a slug: the package bears XML signatures, which are to
 _RELATION = re.compile(rb"<Relationship\b[^<>]{0,4000}>", re.IGNORECASE)
 _REMOTE = re.compile(rb"attachedTemplate|/frame|/subDocument|oleObject|externalLink", re.IGNORECASE)
 _DDE = re.compile(rb"DDEAUTO|\bDDE\b[\s\S]{0,40}?(?:cmd|powershell|mshta|excel)|<ddeLink", re.IGNORECASE)
-
-
-def _wide(text: str) -> bytes:
-    return text.encode("utf-16-le")
-
-
-# Names in the directory of a compound file, and what they mean.
-_STREAMS = (
-    (_wide("_VBA_PROJECT"), "macros"),
-    (_wide("PROJECTwm"), "macros"),
-    (_wide("EncryptedPackage"), "encrypted"),
-    (_wide("\x01Ole10Native"), "active-content"),
-    (_wide("Equation Native"), "active-content"),
-)
+_INSTRUCTION = re.compile(rb"<w:instrText\b[^<>]{0,200}>([^<]{0,2000})|\bw:instr=\"([^\"]{0,2000})", re.IGNORECASE)
+_QUOTED = re.compile(rb"\bQUOTE(?:\s+\d{2,3}){4}", re.IGNORECASE)
+_MOST_PROJECT = 32 * 1024 * 1024
 _RTF = ((rb"\objdata", "active-content"), (rb"\objocx", "active-content"), (rb"\*\template", "remote-template"))
 _VERDICTS = {
     "macros": Verdict.POLICY,
     "macros-hidden": Verdict.FAIL,
+    "macros-damaged": Verdict.FAIL,
+    "excel4-macros": Verdict.FAIL,
     "remote-template": Verdict.FAIL,
     "active-content": Verdict.POLICY,
     "encrypted": Verdict.POLICY,
@@ -82,13 +73,15 @@ def _note(job: Job, slug: str) -> Finding:
 
 
 def _slugs(file: IO[bytes], head: bytes, limits: Limits) -> Iterator[str]:
-    if head.startswith(_OLE):
-        yield from _marks(file, _STREAMS)
+    if head.startswith(old_office.SIGNATURE):
+        yield from old_office.slugs(file)
     elif head.startswith(b"PK"):
         with zipfile.ZipFile(file) as package:
             yield from _package(package, limits)
     elif head.lstrip().startswith(b"{\\rt"):
         yield from _marks(file, _RTF)
+    elif head.startswith(b"ID;"):  # SYLK, a text form of sheets that Excel opens by its content
+        yield from _marks(file, ((b"\nO;E", "excel4-macros"), (b"EXEC(", "excel4-macros"), (b"CALL(", "excel4-macros")))
     elif b"<?mso-application" in head or b"schemas.microsoft.com/office/word/2003" in head:
         yield from _marks(file, ((b"w:binData", "macros"), (b"editdata.mso", "macros")))
 
@@ -109,6 +102,7 @@ def _package(package: zipfile.ZipFile, limits: Limits) -> Iterator[str]:
     members = package.infolist()[: 5 * limits.archive_members]
     lowered = [member.filename.lower().replace("\\", "/") for member in members]
     yield from _by_names(lowered)
+    yield from _projects(package, members, lowered)
     room = _MOST_XML
     for member, name in zip(members, lowered, strict=True):
         is_list = name.endswith(".rels") or name == "[content_types].xml"
@@ -117,17 +111,33 @@ def _package(package: zipfile.ZipFile, limits: Limits) -> Iterator[str]:
         with package.open(member) as stream:
             data = stream.read(room)
         room -= len(data)
-        yield from _relations(data) if is_list else ("active-content",) * bool(_DDE.search(data))
+        yield from _relations(data) if is_list else ("active-content",) * _has_dde(data)
         if room <= 0:
             yield "too-big"
             return
+
+
+def _has_dde(data: bytes) -> bool:
+    """A field that starts another program; its name may be cut over several runs, or written in numbers."""
+    fields = b"".join(run + simple for run, simple in _INSTRUCTION.findall(data))
+    return bool(_DDE.search(data) or _DDE.search(fields) or _QUOTED.search(fields))
+
+
+def _projects(package: zipfile.ZipFile, members: list[zipfile.ZipInfo], lowered: list[str]) -> Iterator[str]:
+    """What the VBA projects are; one that cannot be followed is worse than one that can."""
+    for member, name in zip(members, lowered, strict=True):
+        if name.endswith("vbaproject.bin"):
+            with package.open(member) as stream:
+                yield old_office.project(io.BytesIO(stream.read(_MOST_PROJECT)))
 
 
 def _by_names(lowered: list[str]) -> Iterator[str]:
     for name in lowered:
         if name.startswith("_xmlsignatures/") and name.endswith(".xml"):
             yield _SIGNED
-        elif name.endswith("vbaproject.bin") or name.startswith(("xl/macrosheets/", "basic/", "scripts/")):
+        elif name.startswith("xl/macrosheets/"):
+            yield "excel4-macros"
+        elif name.startswith(("basic/", "scripts/")):
             yield "macros"
         elif "/activex/" in name or (
             name.startswith(("word/embeddings/", "xl/embeddings/", "ppt/embeddings/")) and name.endswith(".bin")
@@ -136,8 +146,11 @@ def _by_names(lowered: list[str]) -> Iterator[str]:
 
 
 def _relations(data: bytes) -> Iterator[str]:
-    if b"macroenabled" in data.lower():
+    lowered = data.lower()
+    if b"macroenabled" in lowered:
         yield "macros"
+    if b"macrosheet" in lowered:  # the type of the part or of the relation to it, whatever the part is called
+        yield "excel4-macros"
     for match in _RELATION.finditer(data):
         relation = match.group()
         if b"external" not in relation.lower() or not _REMOTE.search(relation):

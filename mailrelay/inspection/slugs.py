@@ -64,6 +64,8 @@ SLUGS: Mapping[Check, Mapping[str, str]] = {
     Check.MACRO: {
         "macros": "holds macros (programs inside an office document)",
         "macros-hidden": "holds macros, though its name is that of a document without",
+        "macros-damaged": "holds macros that cannot be followed, as files made to deceive scanners have them",
+        "excel4-macros": "holds macros of the old Excel kind (XLM)",
         "remote-template": "loads a template from elsewhere when opened",
         "active-content": "holds embedded programs, objects or external links",
         **_FILE_LIMITS,

@@ -62,7 +62,10 @@ SLUGS: Mapping[Check, tuple[str, ...]] = MappingProxyType(
         ),
         Check.TYPE: ("executable", "script", "mismatch-name", "mismatch-declared", "polyglot", *_HURDLES),
         Check.ARCHIVE: ("nested", "too-many", "ratio", "dangerous-member", *_FILE_HURDLES),
-        Check.MACRO: ("macros", "macros-hidden", "remote-template", "active-content", *_FILE_HURDLES),
+        Check.MACRO: (
+            *("macros", "macros-hidden", "macros-damaged", "excel4-macros", "remote-template", "active-content"),
+            *_FILE_HURDLES,
+        ),
         Check.PDF_ACTIVE: (
             *("javascript", "launch", "open-action", "embedded-file", "rich-media", "submit-form", "xfa"),
             *_FILE_HURDLES,

@@ -64,6 +64,8 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
     Check.MACRO: {
         "macros": Text("có macro", "holds macros"),
         "macros-hidden": Text("có macro ẩn dưới đuôi tệp thường", "holds hidden macros"),
+        "macros-damaged": Text("có macro hỏng hoặc cố ý làm sai, không xem được", "holds damaged macros"),
+        "excel4-macros": Text("có macro kiểu cũ của Excel (XLM)", "holds Excel 4 macros (XLM)"),
         "remote-template": Text("tự tải mẫu từ nơi khác khi mở", "loads a template from elsewhere"),
         "active-content": Text("có chương trình, đối tượng hoặc liên kết nhúng", "holds embedded objects or links"),
         **_FILE,

@@ -11,6 +11,7 @@ import pytest
 
 from mailrelay.model.finding import Check
 from tests.conformance.inspection.conftest import wrong
+from tests.inspection import compounds
 from tests.inspection import test_files as files
 from tests.inspection.conftest import Bench, with_file
 from tests.inspection.papers import blank
@@ -92,6 +93,25 @@ FAMILIES: dict[str, list[tuple[bytes, str]]] = {
     ],
     "macros": [(word(("word/vbaProject.bin", b"x")), name) for name in ("a.docm", "a.docx", "a.dotm", "a.doc")]
     + [(word(("word/VBAPROJECT.BIN", b"x")), "a.docx"), (word(("xl/macrosheets/sheet1.xml", b"x")), "a.xlsx")],
+    "macros of the old Excel kind": [
+        (compounds.excel(compounds.sheet("Macro1", 1, hidden)), f"a.{kind}")
+        for hidden in (0, 2)
+        for kind in ("xls", "xlt", "doc")
+    ]
+    + [(word(("xl/macrosheets/sheet1.bin", b"x")), name) for name in ("a.xlsb", "a.xlsx")]
+    + [(word(("xl/sheet9.bin", b"x"), types=files.MACRO_SHEET), "a.xlsb")],
+    "VBA made to deceive": [
+        (word(("word/vbaProject.bin", data)), name)
+        for data in (b"", b"\xff" * 600, files.VBA[:700], files.VBA[:-600], compounds.vba(b"\0" * 9))
+        for name in ("a.docm", "a.docx")
+    ],
+    "DDE": [
+        (files.field(files.RUNS), "a.docx"),
+        (files.field(b"<w:instrText> QUOTE 68 68 69 65 85 </w:instrText>"), "a.docx"),
+        (compounds.word97(b"\x13 DDEAUTO c:\\\\x \x15"), "a.doc"),
+        (compounds.excel(compounds.record(0x1AE, b"\1\0\x09\0\0cmd\x03/c calc")), "a.xls"),
+        (word(("xl/externalLinks/externalLink1.xml", b"<ddeLink ddeService='cmd' ddeTopic='/c calc'/>")), "a.xlsx"),
+    ],
     "documents that reach out": [
         (word(("word/_rels/settings.xml.rels", files.TEMPLATE)), "a.docx"),
         (word(("word/_rels/settings.xml.rels", files.TEMPLATE.lower())), "a.docx"),
@@ -131,7 +151,14 @@ GENUINE: list[tuple[bytes, str, str]] = [
     (word(), "Dự thảo.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     (word(("word/_rels/document.xml.rels", files.LINK)), "Dự thảo.docx", "application/octet-stream"),
     (word(("word/media/image1.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40)), "Dự thảo.docx", "application/octet-stream"),
-    (files.compound("Root Entry", "WordDocument", "1Table"), "Công văn cũ.doc", "application/msword"),
+    (compounds.word97(), "Công văn cũ.doc", "application/msword"),
+    (word(("word/vbaProject.txt", b"x")), "Dự thảo.docx", "application/octet-stream"),
+    (
+        compounds.excel(compounds.sheet("Sheet1", 0), compounds.sheet("Bieu do", 2)),
+        "Biểu tổng hợp.xls",
+        "application/vnd.ms-excel",
+    ),
+    (files.field(b"<w:instrText>PAGE</w:instrText>"), "Dự thảo.docx", "application/octet-stream"),
     (packed(("Phụ lục 1.pdf", blank()), ("Phụ lục 2.docx", word())), "Hồ sơ.zip", "application/zip"),
     (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 60, "ảnh.png", "image/png"),
     (b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01" + b"\0" * 60, "ảnh.jpg", "image/jpeg"),
