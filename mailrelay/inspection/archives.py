@@ -14,12 +14,14 @@ from typing import IO, Any
 
 import libarchive
 
-from mailrelay.inspection import names, tnef
+from mailrelay.inspection import members, names, office, tnef
 from mailrelay.inspection.filing import decode_to_file
-from mailrelay.inspection.jobs import Job
+from mailrelay.inspection.jobs import OFFICE, Job
 from mailrelay.inspection.limits import Limits
+from mailrelay.inspection.marks import highest, secrecy_of_name
 from mailrelay.inspection.slugs import note
 from mailrelay.inspection.source import Source
+from mailrelay.model.document import Secrecy
 from mailrelay.model.finding import Check, Finding, Verdict
 
 _HEAD = 512
@@ -34,6 +36,7 @@ _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00\x00", b"\x28\xb5\x2f
 
 _VERDICTS = {
     "dangerous-member": Verdict.FAIL,
+    "active-member": Verdict.POLICY,
     "ratio": Verdict.FAIL,
     "too-many": Verdict.POLICY,
     "too-big": Verdict.POLICY,
@@ -52,6 +55,7 @@ class _Tally:
     members: int = 0
     unpacked: int = 0
     slugs: dict[str, list[str]] = field(default_factory=dict)
+    mark: Secrecy = Secrecy.NONE
 
     def found(self, slug: str, member: str = "") -> None:
         members = self.slugs.setdefault(slug, [])
@@ -86,9 +90,13 @@ def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
     with file:
         _look(file, tally, job.name, 1)
     facts: dict[str, Any] = {"part": job.part, "members": tally.members, "unpacked": tally.unpacked}
+    marked = [office.secret(tally.mark, job.name, job.part)] if tally.mark is not Secrecy.NONE else []
     return [
-        note(Check.ARCHIVE, _VERDICTS[slug], slug, job.name, **facts, found=members)
-        for slug, members in tally.slugs.items()
+        *(
+            note(Check.ARCHIVE, _VERDICTS[slug], slug, job.name, **facts, found=found)
+            for slug, found in tally.slugs.items()
+        ),
+        *marked,
     ]
 
 
@@ -163,6 +171,7 @@ def _announced(file: IO[bytes]) -> int:
 
 
 def _judge_name(name: str, tally: _Tally) -> None:
+    tally.mark = highest((tally.mark, secrecy_of_name(names.bare(name))))
     tricks = [slug for slug, verdict in names.tricks(names.bare(name)) if verdict is Verdict.FAIL]
     parts = name.replace("\\", "/").split("/")
     if tricks or ".." in parts or name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":"):
@@ -178,11 +187,26 @@ def _judge_member(head: bytes, name: str, rest: Any, size: int, tally: _Tally, d
             tally.found("nested", name)
             return
         inner = _bounded(head, rest, min(max(size, _SMALL), tally.limits.file), tally)
-        if inner is not None:
+        if inner is not None and not _judge_paper(head, inner.getvalue(), name, tally):
             _look(inner, tally, name, depth + 1)
+    elif members.is_paper(head, name) and size <= members.MOST:
+        paper = _bounded(head, rest, members.MOST, tally)
+        if paper is not None:
+            _judge_paper(head, paper.getvalue(), name, tally)
 
 
-def _bounded(head: bytes, rest: Any, most: int, tally: _Tally) -> IO[bytes] | None:
+def _judge_paper(head: bytes, data: bytes, name: str, tally: _Tally) -> bool:
+    """Look at a paper in the archive; False for what is none."""
+    if not members.is_paper(head, name):
+        return False
+    slug, mark = members.look(data, name, tally.limits)
+    if slug:
+        tally.found(slug, name)
+    tally.mark = highest((tally.mark, mark))
+    return names.extension(name) in OFFICE
+
+
+def _bounded(head: bytes, rest: Any, most: int, tally: _Tally) -> io.BytesIO | None:
     data = bytearray(head)
     while block := rest.read(_BLOCK):
         data += block

@@ -31,7 +31,7 @@ _PAPERS = (
     "odp vsd vsdx vsdm pub mpp xml mht mhtml slk"
 )
 _ARCHIVES = frozenset(_PACKED.split())
-_OFFICE = frozenset(_PAPERS.split())
+OFFICE = frozenset(_PAPERS.split())
 _ARCHIVE_TYPES = (
     *(
         "application/zip",
@@ -219,7 +219,7 @@ def _kinds(file: File) -> list[str]:
         found += ["pdf", "pdf-active"]
     if kind in _XML_TYPES or "xml" in extensions or file.attachment.declared in _XML_TYPES or _begins_as_xml(file.head):
         found.append("xml")
-    is_office = kind.startswith(_OFFICE_TYPES) or bool(extensions & _OFFICE)
+    is_office = kind.startswith(OFFICE_TYPES) or bool(extensions & OFFICE)
     if is_office:
         found.append("office")
     zipped = file.head.startswith(b"PK") or b"PK\x05\x06" in file.tail

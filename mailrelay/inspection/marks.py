@@ -157,12 +157,25 @@ def secrecy_mark(content: Content) -> Secrecy:
     a tag in brackets; never the substring (bảo mật, MẬT ONG, mật khẩu) and never a bare MAT.
     """
     marks = [_secrecy_of_title(clean(subject)) for subject in (content.subject, *content.inner_subjects)]
-    marks += [_secrecy_of_title(clean(file.name[:300]).replace("_", " ")) for file in content.attachments[:200]]
+    marks += [secrecy_of_name(file.name) for file in content.attachments[:200]]
     marks += [_secrecy_field(name, value) for name, value in content.fields]
-    marks += [
-        _secrecy_of_line(line) for text in (content.text, content.inner_text) for line in _lines_with_mark(clean(text))
-    ]
-    return max(marks, key=_SECRECY_RANK.__getitem__)
+    marks += [secrecy_of_text(text) for text in (content.text, content.inner_text)]
+    return highest(marks)
+
+
+def secrecy_of_text(text: str) -> Secrecy:
+    """The highest secrecy mark that stands on a line of its own in a text."""
+    marks = [_secrecy_of_line(line) for line in _lines_with_mark(clean(text))]
+    return max(marks, key=_SECRECY_RANK.__getitem__, default=Secrecy.NONE)
+
+
+def secrecy_of_name(name: str) -> Secrecy:
+    """The secrecy mark in a file name."""
+    return _secrecy_of_title(clean(name[:300]).replace("_", " "))
+
+
+def highest(marks: Iterable[Secrecy]) -> Secrecy:
+    return max(marks, key=_SECRECY_RANK.__getitem__, default=Secrecy.NONE)
 
 
 def _lines_with_mark(text: str) -> Iterator[str]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from mailrelay.inspection import names, old_office
+from mailrelay.inspection import names, office_text, old_office
 from mailrelay.inspection.filing import decode_to_file
 from mailrelay.inspection.jobs import Job
 from mailrelay.inspection.limits import Limits
+from mailrelay.inspection.marks import secrecy_of_text
 from mailrelay.inspection.slugs import note
 from mailrelay.inspection.source import Source
+from mailrelay.model.document import Secrecy
 from mailrelay.model.finding import Check, Finding, Verdict
 
 _PLAIN = frozenset(("docx", "dotx", "xlsx", "xltx", "pptx", "ppsx", "potx", "odt", "ods", "odp", "rtf", "xml"))
@@ -32,7 +33,7 @@ _INSTRUCTION = re.compile(rb"<w:instrText\b[^<>]{0,200}>([^<]{0,2000})|\bw:instr
 _QUOTED = re.compile(rb"\bQUOTE(?:\s+\d{2,3}){4}", re.IGNORECASE)
 _MOST_PROJECT = 32 * 1024 * 1024
 _RTF = ((rb"\objdata", "active-content"), (rb"\objocx", "active-content"), (rb"\*\template", "remote-template"))
-_VERDICTS = {
+VERDICTS = {
     "macros": Verdict.POLICY,
     "macros-hidden": Verdict.FAIL,
     "macros-damaged": Verdict.FAIL,
@@ -45,31 +46,47 @@ _VERDICTS = {
 }
 
 
+ACTIVE = frozenset(VERDICTS) - {"encrypted", "damaged", "too-big"}
+
+
 def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
     """Look into one office file."""
     file = decode_to_file(job, source, limits.file)
     if file is None:
         return [_note(job, "too-big")]
     with file:
-        head = file.read(512)
-        file.seek(0)
-        try:
-            slugs = dict.fromkeys(_slugs(file, head, limits))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as fault:
-            return [_note(job, "encrypted" if "ncrypt" in str(fault) else "damaged")]
-    found = list(slugs)
-    if _SIGNED in found:
-        found.remove(_SIGNED)
-        signed = [note(Check.OOXML, Verdict.NEUTRAL, "not-verified", job.name, part=job.part)]
-    else:
-        signed = []
-    if "macros" in found and names.extension(job.name) in _PLAIN:
+        slugs, mark = read(file, job.name, limits)
+    findings = [_note(job, slug) for slug in slugs if slug != _SIGNED]
+    if _SIGNED in slugs:
+        findings.insert(0, note(Check.OOXML, Verdict.NEUTRAL, "not-verified", job.name, part=job.part))
+    if mark is not Secrecy.NONE:
+        findings.append(secret(mark, job.name, job.part))
+    return findings
+
+
+def secret(mark: Secrecy, name: str, part: str) -> Finding:
+    """The finding of a secrecy mark in a file."""
+    return note(Check.SECRECY, Verdict.FAIL, mark.value.replace("_", "-"), name, part=part)
+
+
+def read(file: IO[bytes], name: str, limits: Limits) -> tuple[list[str], Secrecy]:
+    """The slugs of what is in an office file, and the secrecy mark on its face. Raises nothing for what the file holds."""
+    head = file.read(512)
+    file.seek(0)
+    try:
+        found = list(dict.fromkeys(_slugs(file, head, limits)))
+        mark = secrecy_of_text(office_text.face(file))
+    except MemoryError:
+        raise
+    except Exception as fault:  # zipfile alone raises eight kinds on foul directories, IndexError among them
+        return ["encrypted" if "ncrypt" in str(fault) else "damaged"], Secrecy.NONE
+    if "macros" in found and names.extension(name) in _PLAIN:
         found[found.index("macros")] = "macros-hidden"
-    return signed + [_note(job, slug) for slug in found]
+    return found, mark
 
 
 def _note(job: Job, slug: str) -> Finding:
-    return note(Check.MACRO, _VERDICTS[slug], slug, job.name, part=job.part)
+    return note(Check.MACRO, VERDICTS[slug], slug, job.name, part=job.part)
 
 
 def _slugs(file: IO[bytes], head: bytes, limits: Limits) -> Iterator[str]:

@@ -31,7 +31,7 @@ _LONG = (
 _SHORT = ((b"/JS", "javascript"), (b"/XFA", "xfa"), (b"/3D", "rich-media"))
 _OPENING = re.compile(rb"/OpenAction\s*<<(?![^<>]{0,200}/S\s*/GoTo\b)")  # a jump to a page is no action of interest
 _ENDS = frozenset(b" \t\r\n\f\0/<>[]()%")
-_VERDICTS = {
+VERDICTS = {
     "javascript": Verdict.POLICY,
     "launch": Verdict.FAIL,
     "open-action": Verdict.POLICY,
@@ -56,16 +56,21 @@ def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
 
 def found_in(job: Job, data: bytes) -> list[Finding]:
     """Look for active content in the bytes of a PDF file."""
+    return [_note(job, slug) for slug in slugs(data)]
+
+
+def slugs(data: bytes) -> list[str]:
+    """What acts in a PDF file, by name."""
     found: dict[str, None] = dict.fromkeys(slug for name, slug in _LONG if _has(data, name))
     for piece in _outside(data):
         found |= dict.fromkeys(slug for name, slug in (*_LONG, *_SHORT) if _has(piece, name))
         if _OPENING.search(piece):
             found["open-action"] = None
-    return [_note(job, slug) for slug in found]
+    return list(found)
 
 
 def _note(job: Job, slug: str) -> Finding:
-    return note(Check.PDF_ACTIVE, _VERDICTS[slug], slug, job.name, part=job.part)
+    return note(Check.PDF_ACTIVE, VERDICTS[slug], slug, job.name, part=job.part)
 
 
 def _has(data: bytes, name: bytes) -> bool:

@@ -56,6 +56,7 @@ SLUGS: Mapping[Check, Mapping[str, str]] = {
     Check.ARCHIVE: {
         "nested": "archives packed in one another deeper than is looked into",
         "too-many": "more files in the archive than are looked into",
+        "active-member": "a paper in the archive holds macros, scripts or embedded objects",
         "ratio": "unpacks to far more than its size (archive bomb)",
         "dangerous-member": "a dangerous file inside the archive",
         **_FILE_LIMITS,

@@ -61,7 +61,7 @@ SLUGS: Mapping[Check, tuple[str, ...]] = MappingProxyType(
             *("device-name", "path", "variants-differ", "null-byte"),
         ),
         Check.TYPE: ("executable", "script", "mismatch-name", "mismatch-declared", "polyglot", *_HURDLES),
-        Check.ARCHIVE: ("nested", "too-many", "ratio", "dangerous-member", *_FILE_HURDLES),
+        Check.ARCHIVE: ("nested", "too-many", "ratio", "dangerous-member", "active-member", *_FILE_HURDLES),
         Check.MACRO: (
             *("macros", "macros-hidden", "macros-damaged", "excel4-macros", "remote-template", "active-content"),
             *_FILE_HURDLES,

@@ -19,6 +19,7 @@ from mailrelay.model.document import MessageClass, Recognition, Secrecy, Urgency
 from mailrelay.model.document_types import TYPES
 from mailrelay.model.entry import EventKind, LogEvent, RegisterEntry
 from mailrelay.model.envelope import Envelope, Origin, Recipient
+from mailrelay.model.finding import Check, Finding
 from mailrelay.model.identity import AgencyId, MailId
 from mailrelay.model.message import Content, Message, MessageState
 from mailrelay.model.record import MailRecord
@@ -282,7 +283,8 @@ def _contentless(record: MailRecord) -> MailRecord:
         message_id="",
         attachments=(),
         document=None,
-        findings=tuple(f for f in record.findings if f.check.value == "secrecy"),
+        # The marks alone: a finding about a file would name it.
+        findings=tuple(Finding(f.check, f.verdict, "", f.detail) for f in record.findings if f.check is Check.SECRECY),
         repeat_key="",
         rendering=type(record.rendering)(),
         decision=replace(

@@ -27,6 +27,8 @@ from mailrelay.pipeline.expansion import expand
 from mailrelay.policy.judge import judge
 from mailrelay.receipts.audience import voucher
 
+_MARKS = {secrecy.value.replace("_", "-"): secrecy for secrecy in Secrecy}
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -66,7 +68,8 @@ async def examine_and_judge(message: Message, path: Path, office: Office, inspec
 def judge_findings(message: Message, findings: Findings, office: Office) -> Judgement:
     """The pure half: recognise the document and judge it by the rules in force."""
     content = findings.content
-    secrecy = secrecy_mark(content)
+    inside = [_MARKS.get(f.detail, Secrecy.NONE) for f in findings.of(Check.SECRECY)]  # in files, seen by the workers
+    secrecy = max((secrecy_mark(content), *inside), key=list(Secrecy).index)
     added = []
     if secrecy is not Secrecy.NONE:
         added.append(Finding(Check.SECRECY, Verdict.FAIL, "", secrecy.value.replace("_", "-")))

@@ -57,6 +57,9 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "nested": Text("tệp nén lồng quá nhiều lớp", "archives nested too deep"),
         "too-many": Text("tệp nén có quá nhiều tệp con", "too many files in the archive"),
         "ratio": Text("giải nén ra quá lớn (bom nén)", "an archive bomb"),
+        "active-member": Text(
+            "trong tệp nén có văn bản chứa macro, mã lệnh hoặc đối tượng nhúng", "active content inside"
+        ),
         "dangerous-member": Text("trong tệp nén có tệp nguy hiểm", "a dangerous file in the archive"),
         **_FILE,
         **_WORKERS,
