@@ -9,12 +9,13 @@ from pathlib import Path
 from tests.conformance.inspection import (
     test_attachments,
     test_composition,
+    test_hiding,
     test_names,
     test_pdf,
     test_pgp,
     test_smime,
 )
-from tests.inspection import test_files
+from tests.inspection import test_files, test_office_text
 from tests.inspection.conftest import letter, with_file
 from tests.inspection.papers import Ca, Identity, blank, sign
 from tests.inspection.test_openpgp import Forge
@@ -43,13 +44,16 @@ def seeds(folder: Path) -> list[Seed]:
     """Make all of them anew; `folder` is for keyrings. Takes some seconds: keys are made and papers are signed."""
     ca = Ca()
     author = ca.issue("Nguyễn Thị Lan", "Sở Tài chính", email=AUTHOR)
-    return [*_mails(), *_files(), *_papers(ca, author), *_smime(ca, author), *_pgp(folder)]
+    return [*_mails(), *_files(), *_faces(), *_papers(ca, author), *_smime(ca, author), *_pgp(folder)]
 
 
 def _mails() -> Iterator[Seed]:
     for family, mails in test_composition.FAMILIES.items():
         yield from (Seed(f"composition: {family}", mail) for mail in mails)
     yield from (Seed("composition: genuine", mail) for mail in test_composition.GENUINE)
+    for family, bodies in test_hiding.FAMILIES.items():
+        yield from (Seed(f"hiding: {family}", test_hiding.mail(body)) for body in bodies)
+    yield from (Seed("hiding: genuine", test_hiding.mail(body)) for body in test_hiding.GENUINE)
     for way, (family, name) in enumerate(test_names.MUTANTS):
         if "\0" not in name and name.isprintable():
             yield Seed(f"names: {family}", test_names.mail_with(test_names.disposition(name, way % 4)))
@@ -79,6 +83,12 @@ def _files() -> Iterator[Seed]:
         test_files.winmail(("a.txt", b"text"), ("a.zip", test_files.packed(test_files.LURE))),
         "winmail.dat",
     )
+
+
+def _faces() -> Iterator[Seed]:
+    """Office files with a text on their face, archives with papers in them."""
+    for name, (data, filename, _) in (*test_office_text.MARKED.items(), *test_office_text.PAPERS.items()):
+        yield Seed(f"faces: {name}", data, filename)
 
 
 def _papers(ca: Ca, author: Identity) -> Iterator[Seed]:
