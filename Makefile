@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PATHS := mailrelay tests tools
 
-.PHONY: help setup run test lint format quick bench crash docs locks clean
+.PHONY: help setup run test lint format quick bench crash soak docs locks clean
 
 help:  ## danh sách lệnh / this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +37,9 @@ bench: setup  ## đo tốc độ, bộ nhớ; LONG=1: lâu hơn; BENCH_DIR=…: 
 
 crash: setup  ## làm sập hàng trăm lần dưới tải, MAILS=10000; cần root để cắt điện / crash it for a long time, as root with power cuts
 	@$(BIN)/python -m tests.crash $(if $(MAILS),--mails $(MAILS)) $(if $(SEED),--seed $(SEED))
+
+soak: setup  ## 50.000 thư và tệp bị làm biến dạng qua bộ kiểm tra, MAILS=…, SEED=… / 50,000 mutated mails and files
+	@$(BIN)/python -m tests.soak $(if $(MAILS),--mails $(MAILS)) $(if $(SEED),--seed $(SEED))
 
 docs: setup  ## viết lại các trang tra cứu trong docs/ từ mã nguồn / rewrite the reference pages from the code
 	@$(BIN)/python tools/write_docs.py

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -182,11 +181,10 @@ class Examination:
         return reply
 
     async def _charged(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
-        began = time.monotonic()
-        try:
-            return await worker.ask(request, min(self._settings.time_limit, self._budget))
-        finally:
-            self._budget -= time.monotonic() - began
+        def charge(seconds: float) -> None:
+            self._budget -= seconds
+
+        return await worker.ask(request, min(self._settings.time_limit, self._budget), charge)
 
     async def _read(self) -> tuple[Content, list[Job]]:
         """Read the mail and verify its DKIM signatures; after a loss read the header alone, by a fresh worker."""

@@ -116,7 +116,10 @@ def _marks(file: IO[bytes], marks: tuple[tuple[bytes, str], ...]) -> Iterator[st
 
 
 def _package(package: zipfile.ZipFile, limits: Limits) -> Iterator[str]:
-    members = package.infolist()[: 5 * limits.archive_members]
+    members = package.infolist()
+    if len(members) > 5 * limits.archive_members:
+        yield "too-big"
+        del members[5 * limits.archive_members :]
     lowered = [member.filename.lower().replace("\\", "/") for member in members]
     yield from _by_names(lowered)
     yield from _projects(package, members, lowered)

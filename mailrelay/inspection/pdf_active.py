@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
+from mailrelay.inspection import pdf_layers
 from mailrelay.inspection.filing import decode_to_file
 from mailrelay.inspection.jobs import Job
 from mailrelay.inspection.limits import Limits
@@ -55,8 +56,9 @@ def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
 
 
 def found_in(job: Job, data: bytes) -> list[Finding]:
-    """Look for active content in the bytes of a PDF file."""
-    return [_note(job, slug) for slug in slugs(data)]
+    """Look for active content in the bytes of a PDF file, and whether it is a scan."""
+    scan = [note(Check.TYPE, Verdict.NONE, "scan", job.name, part=job.part)] if pdf_layers.is_scan(data) else []
+    return [*(_note(job, slug) for slug in slugs(data)), *scan]
 
 
 def slugs(data: bytes) -> list[str]:

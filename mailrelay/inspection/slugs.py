@@ -50,6 +50,7 @@ SLUGS: Mapping[Check, Mapping[str, str]] = {
         "script": "a script that a computer runs",
         "mismatch-name": "the content is not what the name says",
         "mismatch-declared": "the content is not what the declared type says",
+        "scan": "a PDF file of pictures, without a text layer",
         "polyglot": "one file that can be read as two types",
         **_WORKERS,
     },

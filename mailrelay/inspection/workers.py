@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,17 @@ class Worker:
         async with self._turn:
             await self._end()
 
-    async def ask(self, request: Mapping[str, Any], limit: float) -> dict[str, Any]:
-        """Return the worker's answer to one request. Raises WorkerLost when it is lost over it within `limit` seconds."""
+    async def ask(
+        self, request: Mapping[str, Any], limit: float, charge: Callable[[float], None] | None = None
+    ) -> dict[str, Any]:
+        """Return the worker's answer to one request. Raises WorkerLost when it is lost over it within `limit` seconds.
+
+        `charge` is told how many seconds the worker gave to it: waiting for a turn is other mails' doing.
+        """
         async with self._turn:
             running = await self._process()
             finished = False
+            began = time.monotonic()
             try:
                 async with asyncio.timeout(limit):
                     reply = await running.exchange(request)
@@ -116,6 +123,8 @@ class Worker:
             except ValueError:  # no JSON, or longer than allowed
                 raise WorkerLost("nonsense") from None
             finally:  # also when the asker was cancelled: a late answer must not meet the next question
+                if charge is not None:
+                    charge(time.monotonic() - began)
                 if not finished:
                     await asyncio.shield(self._end())
             if running.answered >= self._settings.recycle_after:

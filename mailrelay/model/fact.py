@@ -60,7 +60,7 @@ SLUGS: Mapping[Check, tuple[str, ...]] = MappingProxyType(
             *("double-extension", "executable-extension", "right-to-left-override", "zero-width", "trailing-dot"),
             *("device-name", "path", "variants-differ", "null-byte"),
         ),
-        Check.TYPE: ("executable", "script", "mismatch-name", "mismatch-declared", "polyglot", *_HURDLES),
+        Check.TYPE: ("executable", "script", "mismatch-name", "mismatch-declared", "polyglot", "scan", *_HURDLES),
         Check.ARCHIVE: ("nested", "too-many", "ratio", "dangerous-member", "active-member", *_FILE_HURDLES),
         Check.MACRO: (
             *("macros", "macros-hidden", "macros-damaged", "excel4-macros", "remote-template", "active-content"),

@@ -50,6 +50,7 @@ FINDINGS: Mapping[Check, Mapping[str, Text]] = {
         "script": Text("tệp là kịch bản chạy được", "a script"),
         "mismatch-name": Text("nội dung không đúng với đuôi tệp", "the content is not what the name says"),
         "mismatch-declared": Text("nội dung không đúng với loại khai báo", "the content is not what was declared"),
+        "scan": Text("bản quét (ảnh), không có lớp chữ để tìm kiếm", "scanned pages without a text layer"),
         "polyglot": Text("tệp đọc được như hai loại khác nhau", "readable as two types"),
         **_WORKERS,
     },

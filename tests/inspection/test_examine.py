@@ -22,6 +22,7 @@ from mailrelay.model.document import Secrecy
 from mailrelay.model.finding import Check, Verdict
 from mailrelay.model.message import Address
 from tests.inspection.conftest import Bench, Records, envelope, letter, slugs, with_file
+from tests.inspection.test_files import packed
 
 BOUND = 8.0  # seconds that no hostile mail may exceed
 
@@ -222,3 +223,20 @@ async def test_smtputf8_headers_are_no_finding(bench: Bench) -> None:
     found = await bench.examine(raw, envelope(smtputf8=True))
     assert "eight-bit-header" not in slugs(found, Check.STRUCTURE)
     assert found.content.subject == "Kế hoạch"
+
+
+async def test_waiting_for_a_slow_mail_is_not_charged_to_the_next(
+    settings: InspectionSettings, tmp_path: Path, directory: Directory
+) -> None:
+    inspector = Inspector(replace(settings, budget=1.5), txt=Records())
+    await inspector.start()
+    try:
+        bench = Bench(inspector, Records(), tmp_path, directory)
+        await bench.examine(with_file(packed(("a.txt", b"x")), "a.zip"))  # what is loaded once is loaded
+        (worker,) = inspector._bench.workers
+        async with worker._turn:  # somebody else's work
+            waiting = asyncio.create_task(bench.examine(with_file(packed(("a.txt", b"x")), "a.zip")))
+            await asyncio.sleep(2.0)
+        assert (await waiting).findings == ()
+    finally:
+        await inspector.close()
