@@ -80,7 +80,7 @@ def _document(document: Document, warnings: tuple[str, ...]) -> None:
 
 def _findings(life: Life) -> None:
     told = [f for f in life.record.findings if f.verdict is not Verdict.NONE]
-    rows = [(f.check.value, spoken(words.VERDICTS[f.verdict]), f.subject, _meaning(f)) for f in told]
+    rows = [(spoken(words.CHECKS[f.check]), spoken(words.VERDICTS[f.verdict]), f.subject, _meaning(f)) for f in told]
     if rows:
         print_table(
             say("Kiểm tra", "Findings"), say("Mục|Kết quả|Của|Nghĩa là", "Check|Verdict|Of|Meaning").split("|"), rows
@@ -101,7 +101,8 @@ def _decision(life: Life) -> None:
         alike.setdefault((judged.action, judged.rules), []).append(judged)
     rows = []
     for (action, rules), group in alike.items():
-        reasons = "; ".join((reason.en if english() else reason.vi) for reason in group[0].reasons)
+        # The last is why; those before it say what else there is to know.
+        reasons = " ".join((reason.en if english() else reason.vi) for reason in reversed(group[0].reasons))
         more = say(f" và {len(group) - 1} nơi khác", f" and {len(group) - 1} more") if len(group) > 1 else ""
         rows.append((group[0].recipient + more, action_word(action), ", ".join(rules), reasons))
     print_table(

@@ -219,7 +219,7 @@ def _kinds(file: File) -> list[str]:
         found += ["pdf", "pdf-active"]
     if kind in _XML_TYPES or "xml" in extensions or file.attachment.declared in _XML_TYPES or _begins_as_xml(file.head):
         found.append("xml")
-    is_office = kind.startswith(OFFICE_TYPES) or bool(extensions & OFFICE)
+    is_office = kind.startswith(_OFFICE_TYPES) or bool(extensions & OFFICE)
     if is_office:
         found.append("office")
     zipped = file.head.startswith(b"PK") or b"PK\x05\x06" in file.tail

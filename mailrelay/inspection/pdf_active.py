@@ -57,7 +57,7 @@ def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
 
 def found_in(job: Job, data: bytes) -> list[Finding]:
     """Look for active content in the bytes of a PDF file, and whether it is a scan."""
-    scan = [note(Check.TYPE, Verdict.NONE, "scan", job.name, part=job.part)] if pdf_layers.is_scan(data) else []
+    scan = [note(Check.TYPE, Verdict.NEUTRAL, "scan", job.name, part=job.part)] if pdf_layers.is_scan(data) else []
     return [*(_note(job, slug) for slug in slugs(data)), *scan]
 
 

@@ -68,11 +68,12 @@ async def examine_and_judge(message: Message, path: Path, office: Office, inspec
 def judge_findings(message: Message, findings: Findings, office: Office) -> Judgement:
     """The pure half: recognise the document and judge it by the rules in force."""
     content = findings.content
+    written = secrecy_mark(content)
     inside = [_MARKS.get(f.detail, Secrecy.NONE) for f in findings.of(Check.SECRECY)]  # in files, seen by the workers
-    secrecy = max((secrecy_mark(content), *inside), key=list(Secrecy).index)
+    secrecy = max((written, *inside), key=list(Secrecy).index)
     added = []
-    if secrecy is not Secrecy.NONE:
-        added.append(Finding(Check.SECRECY, Verdict.FAIL, "", secrecy.value.replace("_", "-")))
+    if written is not Secrecy.NONE:
+        added.append(Finding(Check.SECRECY, Verdict.FAIL, "", written.value.replace("_", "-")))
     if content.received_count > office.settings.limits.received_count:
         added.append(Finding(Check.STRUCTURE, Verdict.FAIL, "", "loop", {"received": content.received_count}))
     findings = replace(findings, findings=(*findings.findings, *added))

@@ -65,9 +65,15 @@ def _for(
 def _reasons(ruling: Ruling, words: dict[str, str], mail: MailFacts) -> tuple[Reason, ...]:
     if not ruling.decided:
         return (UNDECIDED,)
-    speaking = [match for match in ruling.matches if match.rule.reason.vi]
+    speaking = [match for match in ruling.matches if match.rule.reason.vi and not _is_void(match, ruling)]
     speaking.sort(key=lambda match: match.rule.action.strength if match.rule.action else -1)
     return tuple(_reason(match, words, mail) for match in speaking)
+
+
+def _is_void(match: Match, ruling: Ruling) -> bool:
+    """That a mail is carried is no reason any more when a stronger rule keeps it; what the rule warns of stays true."""
+    warns = any(obligation.startswith("warn:") for obligation in match.rule.obligations)
+    return match.rule.action is Action.RELAY and ruling.action is not Action.RELAY and not warns
 
 
 def _reason(match: Match, words: dict[str, str], mail: MailFacts) -> Reason:

@@ -92,7 +92,7 @@ VERDICTS: Mapping[Verdict, Text] = {
     Verdict.PARTIAL: Text("đạt một phần", "partial"),
     Verdict.NEUTRAL: Text("không kết luận", "neutral"),
     Verdict.SOFTFAIL: Text("nghi vấn", "softfail"),
-    Verdict.POLICY: Text("không được chấp nhận theo quy định", "against policy"),
+    Verdict.POLICY: Text("cần lưu ý", "needs attention"),
     Verdict.TEMPERROR: Text("tạm thời chưa kiểm tra được", "not checked for now"),
     Verdict.PERMERROR: Text("không kiểm tra được", "cannot be checked"),
 }

@@ -201,7 +201,9 @@ def test_the_last_reason_is_the_strongest() -> None:
     (one,) = decide((Check.PDF, "untrusted"), (Check.ARCHIVE, "encrypted"), files=("a.zip",)).recipients
     assert one.action is Action.HOLD
     assert one.reasons[-1].rule_id == "locked-file"
-    assert {"doubtful-signature", "document-to-clerk"} <= {reason.rule_id for reason in one.reasons}
+    said = {reason.rule_id for reason in one.reasons}
+    assert "doubtful-signature" in said  # what the receiver is warned of stays true
+    assert "document-to-clerk" not in said  # "is carried to the registry" does not
 
 
 def test_hostile_names_are_made_legible() -> None:
