@@ -124,3 +124,4 @@ def test_the_settings_shown_to_admins_load(tmp_path: Path, authority: Authority)
     settings = load_settings(tmp_path)
     assert settings.rights_of("127.0.0.1") == {"xforward", "login", "hold"} and settings.delivery.back is not None
     assert settings.auth.backend == "ldap" and settings.ldap.filter is not None
+    assert (str(settings.inspection.rspamd), settings.rights_of("10.1.0.5")) == ("127.0.0.1:11333", {"spam"})

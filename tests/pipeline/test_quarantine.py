@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,10 @@ def verdicts(life: Life) -> list[str]:
 
 
 @pytest.mark.parametrize("kept", [True, False])
-async def test_spam_waits_and_can_be_released(tmp_path: Path, kept: bool) -> None:
+async def test_spam_waits_and_can_be_released(tmp_path: Path, new_store: Callable[[], str], kept: bool) -> None:
     async with await asyncio.start_server(filter_says, "127.0.0.1", 0) as listening:
         place = HostPort("127.0.0.1", listening.sockets[0].getsockname()[1])
-        async with opened_house(tmp_path, rspamd=place) as house:
+        async with opened_house(tmp_path, new_store(), rspamd=place) as house:
             await follow(house, kept=kept)
 
 
