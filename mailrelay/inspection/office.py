@@ -75,11 +75,17 @@ def read(file: IO[bytes], name: str, limits: Limits) -> tuple[list[str], Secrecy
     file.seek(0)
     try:
         found = list(dict.fromkeys(_slugs(file, head, limits)))
-        mark = secrecy_of_text(office_text.face(file))
     except MemoryError:
         raise
     except Exception as fault:  # zipfile alone raises eight kinds on foul directories, IndexError among them
         return ["encrypted" if "ncrypt" in str(fault) else "damaged"], Secrecy.NONE
+    mark = Secrecy.NONE
+    try:
+        mark = secrecy_of_text(office_text.face(file))
+    except MemoryError:
+        raise
+    except Exception:  # what was found above stays found
+        found = found or ["damaged"]
     if "macros" in found and names.extension(name) in _PLAIN:
         found[found.index("macros")] = "macros-hidden"
     return found, mark
