@@ -1,0 +1,26 @@
+"""A secrecy mark inside an attached file: refused like one in the subject, and nothing of the file is kept, not even its name."""
+
+from __future__ import annotations
+
+from mailrelay.model.finding import Check
+from mailrelay.model.message import MessageState
+from mailrelay.store import messages
+from tests.inspection.test_files import packed
+from tests.inspection.test_office_text import HEAD, docx
+from tests.pipeline.house import PLANNING, House
+from tests.pipeline.test_rescan import with_file
+
+
+async def test_a_mark_on_the_face_of_a_file_is_refused_without_a_trace(house: House) -> None:
+    for number, (data, name) in enumerate(
+        ((docx("TUYỆT MẬT", *HEAD), "ke-hoach.docx"), (packed(("ke-hoach.docx", docx("MẬT", *HEAD))), "ke-hoach.zip"))
+    ):
+        answer = await house.hand_in(with_file(number, data, name), PLANNING)
+        assert answer.refusal.startswith("secret")
+        mail_id = answer.mail_id
+        assert mail_id is not None
+        record = await house.parts.store.read(lambda tx, mail_id=mail_id: messages.get(tx, mail_id))  # type: ignore[misc]
+        assert record is not None
+        assert (record.state, record.subject, record.attachments) == (MessageState.REJECTED, "", ())
+        assert {(f.check, f.subject, tuple(f.facts)) for f in record.findings} == {(Check.SECRECY, "", ())}
+        assert f"{mail_id}.eml" not in house.spooled()
