@@ -113,7 +113,7 @@ def build_inspector(settings: Settings, resolver: Resolver | None = None) -> Ins
 
 def hindrance(office: Office, parts: Parts) -> str:
     """Why no mail can be taken at present, by a name of the refusal table: the queue and the receipts need the last room."""
-    if not parts.store.healthy:
+    if not parts.store.healthy or not parts.store.reachable:
         return "try-later"
     return "disk-full" if parts.spool.free_bytes() < office.settings.limits.disk_reserve else ""
 

@@ -26,6 +26,8 @@ class Backend(Protocol):
 
     @property
     def healthy(self) -> bool: ...
+    @property
+    def reachable(self) -> bool: ...
     async def write(self, closure: Callable[[Transaction], Any], paths: Sequence[Path], patience: float) -> Any: ...
     async def read(self, closure: Callable[[Transaction], Any]) -> Any: ...
     async def close(self) -> None: ...
@@ -57,6 +59,11 @@ class Store:
     def healthy(self) -> bool:
         """False for good after a failed sync, and after `close`."""
         return self._backend.healthy
+
+    @property
+    def reachable(self) -> bool:
+        """False while the database server is away: nothing needs to be taken in, for it could not be entered."""
+        return self._backend.reachable
 
     async def close(self) -> None:
         """Finish what was queued and close all connections."""

@@ -127,6 +127,7 @@ class PostgresqlBackend:
         self._fsync = fsync
         self._unhealthy: StoreUnhealthy | None = None
         self._closed = False
+        self._away = False  # by the last try to connect
         self._own = threading.local()
         self._connections: list[Connection] = []
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="store-writer")
@@ -135,6 +136,10 @@ class PostgresqlBackend:
     @property
     def healthy(self) -> bool:
         return self._unhealthy is None and not self._closed
+
+    @property
+    def reachable(self) -> bool:
+        return not self._away
 
     async def write(self, closure: Callable[[Transaction], Any], paths: Sequence[Path], patience: float = 0.0) -> Any:
         """`patience` is nothing here: every closure has a transaction of its own."""
@@ -236,7 +241,12 @@ class PostgresqlBackend:
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._own, "connection", None)
         if connection is None or connection.closed:
-            connection = self._own.connection = connect(self._url)
+            try:
+                connection = self._own.connection = connect(self._url)
+            except StoreNotNow:
+                self._away = True
+                raise
+            self._away = False
             self._connections = [*(other for other in self._connections if not other.closed), connection]
         return connection
 

@@ -78,6 +78,10 @@ class SqliteBackend:
     def healthy(self) -> bool:
         return not self._closed and (self._writer is None or self._writer.healthy)
 
+    @property
+    def reachable(self) -> bool:
+        return True  # a file is no server
+
     async def write(self, closure: Closure, paths: Sequence[Path], patience: float = 0.0) -> Any:
         if self._writer is None:
             raise StoreFault("the store was opened for reading only")

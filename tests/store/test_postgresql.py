@@ -226,9 +226,12 @@ async def test_what_was_acknowledged_survives_a_crash_of_the_server() -> None:
         await asyncio.to_thread(server.crash)
         await asyncio.gather(*clients)
         assert len(failed) == 8
-        assert store.healthy  # it passes: nothing is known to be broken
+        with pytest.raises(StoreNotNow):
+            await _append(store, "meanwhile")
+        assert (store.healthy, store.reachable) == (True, False)  # it passes: nothing is known to be broken
         await asyncio.to_thread(server.start)
         await _append(store, "after")
+        assert store.reachable
         stored = {found.actor for found in await store.read(lambda tx: log.search(tx, limit=10_000))}
         assert acknowledged <= stored
         assert "after" in stored
