@@ -49,12 +49,18 @@ class Schedule:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._running: set[asyncio.Task[None]] = set()
+        self._ticks = tuple(ticks)
         for tick in ticks:
             self._scheduler.add_job(self._run, _trigger(tick), args=(tick,), id=tick.name, name=tick.name)
 
     def start(self) -> None:
         """Begin; the first run of an interval is one interval from now. Call it inside the running loop."""
         self._scheduler.start()
+
+    def begin_anew(self) -> None:
+        """The wall clock was set: reckon every next time from now, so that nothing waits until the old time comes again."""
+        for tick in self._ticks:
+            self._scheduler.reschedule_job(tick.name, trigger=_trigger(tick))
 
     async def stop(self, grace: timedelta = timedelta(seconds=10)) -> None:
         """Begin nothing more and let what runs come to its end; what has not after `grace` is cancelled."""

@@ -109,6 +109,24 @@ class TestRunning:
             await ran.wait()
         await schedule.stop()
 
+    async def test_a_clock_that_was_put_back_stops_no_tick(self) -> None:
+        """Its next time lies an hour ahead then, for APScheduler keeps times of the wall clock."""
+        ran = asyncio.Event()
+
+        async def run() -> None:
+            ran.set()
+
+        schedule = build_schedule([Tick("t", timedelta(milliseconds=20), run)])
+        schedule.start()
+        schedule._scheduler.modify_job("t", next_run_time=datetime.now(TIME_ZONE) + timedelta(hours=1))
+        ran.clear()
+        await asyncio.sleep(0.1)
+        assert not ran.is_set()
+        schedule.begin_anew()
+        async with asyncio.timeout(5):
+            await ran.wait()
+        await schedule.stop()
+
     async def test_a_fault_is_counted_and_the_tick_goes_on(self) -> None:
         runs = asyncio.Semaphore(0)
         before = counters[("tick_faults", (("tick", "broken"),))]

@@ -20,7 +20,8 @@ test)
     file:/usr/lib/postgresql/*/bin/postgres=postgresql clamd=clamav-daemon rspamd=rspamd swaks=swaks s-nail=s-nail nmap=nmap
     pdfsig=poppler-utils file:/usr/share/perl5/Mail/DKIM.pm=libmail-dkim-perl
     file:/usr/share/perl5/Mail/DeliveryStatus/BounceParser.pm=libmail-deliverystatus-bounceparser-perl
-    strace=strace gpgv=gpgv zip=zip setpriv=util-linux mkfs.ext4=e2fsprogs slapd=slapd xmlsec1=xmlsec1)
+    strace=strace gpgv=gpgv zip=zip setpriv=util-linux mkfs.ext4=e2fsprogs
+    file:/usr/lib/*/faketime/libfaketimeMT.so.1=faketime slapd=slapd xmlsec1=xmlsec1)
   ;;
 *) say "usage: tools/setup.sh run|test"; exit 64 ;;
 esac

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from mailrelay.config.office import Office
 from mailrelay.daemon import rooms
+from mailrelay.daemon.clock import ClockWatch
 from mailrelay.daemon.smtp import smtp_door
 from mailrelay.daemon.suspensions import Suspensions
 from mailrelay.daemon.verbs import key_desk, verbs
+from mailrelay.delivery.backoff import longest_pause
 from mailrelay.failpoint import failpoint
 from mailrelay.intake.control import ControlDoor
 from mailrelay.model.envelope import Door
@@ -26,8 +28,8 @@ from mailrelay.pipeline.deliver import Dispatcher
 from mailrelay.pipeline.hold import Desk
 from mailrelay.pipeline.parts import Bells, Parts
 from mailrelay.pipeline.reply import Replier
-from mailrelay.schedule import build_schedule
-from mailrelay.store import dispatches, messages
+from mailrelay.schedule import Schedule, build_schedule
+from mailrelay.store import backlog, dispatches, messages
 from mailrelay.store.engine import DataLock, Store
 from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log
@@ -93,7 +95,7 @@ class Daemon:
                 group.create_task(Dispatcher(parts).run(), name="deliver"),
                 group.create_task(Replier(parts).run(), name="reply"),
                 group.create_task(_carry(pipeline, parts.bells), name="carry"),
-                group.create_task(_watch(parts.store), name="watch"),
+                group.create_task(_watch(parts, schedule), name="watch"),
             ]
             try:
                 self.listeners = _named(await smtp.start())
@@ -138,6 +140,8 @@ async def _recover(parts: Parts) -> None:
     dropped = await asyncio.to_thread(spool.sweep, ask)
     failpoint("start.after-sweep")
     resumed = await store.write(lambda tx: dispatches.end_leases(tx, parts.now(), parts.node))
+    longest = longest_pause(parts.office().settings.delivery.schedule)
+    await store.write(lambda tx: backlog.retry_beyond(tx, parts.now(), longest))
     if dropped or resumed:
         log.info("recovered", swept=len(dropped), resumed=resumed)
 
@@ -154,12 +158,20 @@ async def _carry(pipeline: Pipeline, bells: Bells) -> None:
                 await bells.pending.wait()
 
 
-async def _watch(store: Store) -> None:
+async def _watch(parts: Parts, schedule: Schedule) -> None:
     """After a sync that failed nothing may be promised any more, so the house closes in order; whoever starts it again begins
-    with what the disk really holds."""
+    with what the disk really holds. A clock that jumped is told, and the ticks begin anew."""
+    clock = ClockWatch(parts.now)
     while True:
-        if not store.healthy:
+        if not parts.store.healthy:
             raise StoreUnhealthy(_UNHEALTHY)
+        if (jump := clock.jump()) is not None:
+            log.error("clock-jumped", seconds=round(jump.total_seconds()), now=parts.now().isoformat())
+            schedule.begin_anew()
+            if jump < timedelta():  # what waits would wait for so much longer
+                with suppress(StoreFault):
+                    await parts.store.write(lambda tx: backlog.retry_all(tx, parts.now()))
+            parts.bells.ring()
         await asyncio.sleep(_HEALTH_EVERY)
 
 

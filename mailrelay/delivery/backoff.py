@@ -45,6 +45,11 @@ def next_attempt(attempts: int, urgency: Urgency, now: datetime, schedule: Seque
     return now + pauses[min(max(attempts, 1), len(pauses)) - 1]
 
 
+def longest_pause(schedule: Sequence[timedelta] = ()) -> timedelta:
+    """The longest pause between two tries, by `schedule` or, of whatever urgency, by PAUSES."""
+    return max(*schedule, *(pause for pauses in PAUSES.values() for pause in pauses))
+
+
 def warns_at(created_at: datetime, urgency: Urgency, after: timedelta = _WARNING) -> datetime:
     """The moment from which the sender of an undelivered mail is told of the delay; urgent ones within 15 minutes."""
     return created_at + (after if urgency is Urgency.NORMAL else min(after, _URGENT_WARNING))

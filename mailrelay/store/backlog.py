@@ -27,6 +27,10 @@ WHERE (d.urgency = 0 AND d.created_at > :normal_after AND d.created_at <= :norma
 RETRY = f"UPDATE dispatch SET state = 'queued', next_attempt_at = :now WHERE {_WAITING} AND next_attempt_at > :now"
 RETRY_DESTINATION = f"{RETRY} AND destination = :destination"
 
+RETRY_BEYOND = (
+    f"UPDATE dispatch SET state = 'queued', next_attempt_at = :now WHERE {_WAITING} AND next_attempt_at > :beyond"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Ages:
@@ -89,6 +93,11 @@ def retry_all(tx: Transaction, now: datetime, destination: str | None = None) ->
     if destination is None:
         return tx.execute(RETRY, {"now": microseconds(now)})
     return tx.execute(RETRY_DESTINATION, {"now": microseconds(now), "destination": destination})
+
+
+def retry_beyond(tx: Transaction, now: datetime, longest: timedelta) -> int:
+    """Let be due now what waits for longer than any pause is: its time was set by a clock that was ahead. Return how many."""
+    return tx.execute(RETRY_BEYOND, {"now": microseconds(now), "beyond": microseconds(now + longest)})
 
 
 def _between(edges: Sequence[str]) -> list[str]:

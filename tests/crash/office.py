@@ -103,8 +103,8 @@ class Office:
     def data(self) -> Path:
         return self.folder / "data"
 
-    def start(self, failpoint: str = "", limit: float = 60.0) -> None:
-        self.relay.start(failpoint, limit, env=self._environment())
+    def start(self, failpoint: str = "", limit: float = 60.0, *, env: Mapping[str, str] | None = None) -> None:
+        self.relay.start(failpoint, limit, env={**self._environment(), **(env or {})})
 
     def _environment(self) -> Mapping[str, str]:
         if not self._mutant:

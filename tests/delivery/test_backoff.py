@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailrelay.delivery.backoff import expires_at, is_working_day, next_attempt, warns_at
+from mailrelay.delivery.backoff import expires_at, is_working_day, longest_pause, next_attempt, warns_at
 from mailrelay.model.calendar import VIETNAM
 from mailrelay.model.document import Urgency
 
@@ -63,3 +63,9 @@ def test_expiry_has_five_working_days(created: datetime) -> None:
 
 def test_working_days() -> None:
     assert [is_working_day(date(2026, 3, day)) for day in range(2, 9)] == [True] * 5 + [False] * 2
+
+
+def test_the_longest_pause() -> None:
+    assert longest_pause() == timedelta(hours=1)
+    assert longest_pause((timedelta(seconds=1),)) == timedelta(hours=1)  # urgent mail keeps its own
+    assert longest_pause((timedelta(hours=1), timedelta(hours=6))) == timedelta(hours=6)

@@ -45,6 +45,14 @@ async def test_everything_or_one_destination_is_tried_again_at_once(store: Store
     assert await store.write(lambda tx: backlog.retry_all(tx, NOW)) == 0
 
 
+async def test_what_a_clock_set_too_far_ahead_is_due_now(store: Store) -> None:
+    usual, far = await queue(store, "a", next_attempt_at=at(60)), await queue(store, "a", next_attempt_at=at(90_000))
+    held = await queue(store, "a", next_attempt_at=at(90_000), state=DispatchState.HELD)
+    assert await store.write(lambda tx: backlog.retry_beyond(tx, NOW, timedelta(hours=1))) == 1
+    moments = [(await get(store, d.dispatch_id)).next_attempt_at for d in (*usual, *far, *held)]
+    assert moments == [at(60), NOW, at(90_000)]
+
+
 async def test_what_has_become_late_in_a_span_of_time(store: Store) -> None:
     hour, quarter = (None, at(-60 * MINUTE)), (None, at(-15 * MINUTE))
     calm = [(await queue(store, "d", urgency=Urgency.NORMAL, created_at=at(-m * MINUTE)))[0] for m in (59, 60, 90)]
