@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PATHS := mailrelay tests tools
 
-.PHONY: help setup run test lint format quick bench crash soak docs locks clean
+.PHONY: help setup run test lint format quick engines bench crash soak docs locks clean
 
 help:  ## danh sách lệnh / this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,9 @@ format: setup  ## sửa định dạng / rewrite in the house's format
 
 quick: setup  ## phép thử nhanh, không máy chủ thật / tests without real servers
 	@$(BIN)/python -m pytest -m "not e2e and not crash"
+
+engines: setup  ## mọi phép thử cả dịch vụ, trên PostgreSQL / every test of whole services, on PostgreSQL
+	@$(BIN)/python -m pytest --engine postgresql tests/e2e tests/pipeline tests/daemon
 
 bench: setup  ## đo tốc độ, bộ nhớ; LONG=1: lâu hơn; BENCH_DIR=…: cả các hệ khác / speed and memory, see docs/performance.md
 	@$(BIN)/python -m tests.load $(if $(LONG),--long) $(if $(BENCH_DIR),--harness $(BENCH_DIR))

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from mailrelay.config.office import Office
 from mailrelay.config.secrets import Secrets
@@ -50,7 +50,7 @@ Snapshot = Callable[[], Office]
 Silence = tuple[ImapAccount, AccountState]
 
 
-async def open_parts(office: Snapshot, stack: AsyncExitStack) -> Parts:
+async def open_parts(office: Snapshot, stack: AsyncExitStack, now: Callable[[], datetime] = utc_now) -> Parts:
     """Open everything that the corridor walks through; `stack` closes it in reverse order."""
     settings = office().settings
     resolver = build_resolver(settings)
@@ -75,7 +75,7 @@ async def open_parts(office: Snapshot, stack: AsyncExitStack) -> Parts:
         courier=courier,
         sealer=build_sealer(settings),
         signer=build_signer(settings),
-        now=utc_now,
+        now=now,
         node=f"{socket.gethostname()}:{settings.data_dir}",
     )
 

@@ -8,12 +8,12 @@ import os
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailrelay.config.office import Office
 from mailrelay.daemon import rooms
-from mailrelay.daemon.clock import ClockWatch
+from mailrelay.daemon.clock import SteadyClock
 from mailrelay.daemon.smtp import smtp_door
 from mailrelay.daemon.suspensions import Suspensions
 from mailrelay.daemon.verbs import key_desk, verbs
@@ -69,16 +69,17 @@ class Daemon:
         """Serve until `stop`. Raises a Fault when the office cannot be opened, OSError when a port cannot be had."""
         settings = self._office.settings
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        clock = SteadyClock()
         with DataLock(settings.data_dir):
             async with AsyncExitStack() as stack:
-                parts = await rooms.open_parts(self.office, stack)
+                parts = await rooms.open_parts(self.office, stack, clock.now)
                 await _recover(parts)
                 try:
-                    await self._serve(parts)
+                    await self._serve(parts, clock)
                 except ExceptionGroup as group:
                     raise _only_fault(group) from group
 
-    async def _serve(self, parts: Parts) -> None:
+    async def _serve(self, parts: Parts, clock: SteadyClock) -> None:
         pipeline = Pipeline(parts)
         desk = Desk(parts.store, lambda: self._office.directory, parts.now, parts.bells.ring)
         self.desk, self.store = desk, parts.store
@@ -95,7 +96,7 @@ class Daemon:
                 group.create_task(Dispatcher(parts).run(), name="deliver"),
                 group.create_task(Replier(parts).run(), name="reply"),
                 group.create_task(_carry(pipeline, parts.bells), name="carry"),
-                group.create_task(_watch(parts, schedule), name="watch"),
+                group.create_task(_watch(parts, clock, schedule), name="watch"),
             ]
             try:
                 self.listeners = _named(await smtp.start())
@@ -158,21 +159,37 @@ async def _carry(pipeline: Pipeline, bells: Bells) -> None:
                 await bells.pending.wait()
 
 
-async def _watch(parts: Parts, schedule: Schedule) -> None:
+async def _watch(parts: Parts, clock: SteadyClock, schedule: Schedule) -> None:
     """After a sync that failed nothing may be promised any more, so the house closes in order; whoever starts it again begins
-    with what the disk really holds. A clock that jumped is told, and the ticks begin anew."""
-    clock = ClockWatch(parts.now)
+    with what the disk really holds. A clock that jumped is told and followed."""
     while True:
         if not parts.store.healthy:
             raise StoreUnhealthy(_UNHEALTHY)
         if (jump := clock.jump()) is not None:
-            log.error("clock-jumped", seconds=round(jump.total_seconds()), now=parts.now().isoformat())
+            await _follow(parts, clock, jump)
             schedule.begin_anew()
-            if jump < timedelta():  # what waits would wait for so much longer
-                with suppress(StoreFault):
-                    await parts.store.write(lambda tx: backlog.retry_all(tx, parts.now()))
             parts.bells.ring()
         await asyncio.sleep(_HEALTH_EVERY)
+
+
+async def _follow(parts: Parts, clock: SteadyClock, jump: timedelta) -> None:
+    """Set the house's clock by the machine's. What is under way keeps its age, and never looks older than it is meanwhile."""
+    if jump < timedelta():
+        clock.follow()
+    while parts.store.healthy:
+        try:
+            await parts.store.write(lambda tx: _adjust(tx, jump, clock.now()))
+            break
+        except StoreFault:
+            await asyncio.sleep(_HEALTH_EVERY)
+    clock.follow()
+    log.error("clock-jumped", seconds=round(jump.total_seconds()), now=clock.now().isoformat())
+
+
+def _adjust(tx: Transaction, jump: timedelta, now: datetime) -> None:
+    backlog.shift(tx, jump)
+    if jump < timedelta():  # what waits would wait for so much longer
+        backlog.retry_all(tx, now)
 
 
 def _only_fault(group: ExceptionGroup) -> Exception:

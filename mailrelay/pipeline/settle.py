@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from mailrelay.config.office import Office
 from mailrelay.delivery.queue import EXPIRED_STATUS, settlement
@@ -72,9 +73,18 @@ def _moved(
     """Settle one dispatch; return it as it stands then with what is to be told of it, or None when it was final already."""
     chosen = office.settings.delivery
     ordinary = dispatch.urgency is Urgency.NORMAL  # urgent papers keep the built-in denser tries
-    state, next_attempt_at, detail = settlement(
-        dispatch, outcome, now, chosen.schedule if ordinary else (), working_days=chosen.give_up_days
+    following = partial(
+        settlement,
+        outcome=outcome,
+        now=now,
+        schedule=chosen.schedule if ordinary else (),
+        working_days=chosen.give_up_days,
     )
+    state, next_attempt_at, detail = following(dispatch)
+    if state is DispatchState.FAILED and outcome.result is Result.DEFERRED:
+        # Its time is over, unless the clock jumped while it was being sent: the row knows how old it really is.
+        stored = dispatches.get(tx, dispatch.dispatch_id)
+        state, next_attempt_at, detail = following(replace(dispatch, created_at=stored.created_at if stored else None))
     moved = dispatches.settle(
         tx, dispatch.dispatch_id, state, next_attempt_at=next_attempt_at, outcome=outcome, at=now, detail=detail
     )

@@ -27,6 +27,10 @@ WHERE (d.urgency = 0 AND d.created_at > :normal_after AND d.created_at <= :norma
 RETRY = f"UPDATE dispatch SET state = 'queued', next_attempt_at = :now WHERE {_WAITING} AND next_attempt_at > :now"
 RETRY_DESTINATION = f"{RETRY} AND destination = :destination"
 
+SHIFT = (
+    "UPDATE dispatch SET created_at = created_at + :by"
+    " WHERE state IN ('queued','deferred') AND next_attempt_at > -1 OR state = 'sending' AND lease_until > -1"
+)
 RETRY_BEYOND = (
     f"UPDATE dispatch SET state = 'queued', next_attempt_at = :now WHERE {_WAITING} AND next_attempt_at > :beyond"
 )
@@ -93,6 +97,11 @@ def retry_all(tx: Transaction, now: datetime, destination: str | None = None) ->
     if destination is None:
         return tx.execute(RETRY, {"now": microseconds(now)})
     return tx.execute(RETRY_DESTINATION, {"now": microseconds(now), "destination": destination})
+
+
+def shift(tx: Transaction, by: timedelta) -> int:
+    """Let what is under way keep its age although the clock was set by so much; return how many dispatches there are."""
+    return tx.execute(SHIFT, {"by": by // timedelta(microseconds=1)})
 
 
 def retry_beyond(tx: Transaction, now: datetime, longest: timedelta) -> int:

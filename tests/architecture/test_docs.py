@@ -109,12 +109,16 @@ def test_the_rule_shown_to_admins_loads_and_passes_its_test(tmp_path: Path) -> N
 
 def test_the_settings_shown_to_admins_load(tmp_path: Path, authority: Authority) -> None:
     shown, *more = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "administration.md").read_text(), re.DOTALL)
+    store = next(block for block in more if "[store]" in block)
     pair = authority.issue("mx.hoabinh.gov.vn")
     (tmp_path / "tls").mkdir()
     shutil.copy(pair.certificate, tmp_path / "tls" / "mx.pem")
     shutil.copy(pair.key, tmp_path / "tls" / "mx.key")
-    (tmp_path / "mailrelay.toml").write_text(shown)
+    (tmp_path / "mailrelay.toml").write_text(shown + store)
     settings = load_settings(tmp_path)
+    assert settings.store.url == "postgresql:///mailrelay?host=/run/postgresql"
+    (tmp_path / "mailrelay.toml").write_text(shown + re.sub(r"^(url =.*)\n# (url =.*)$", r"\2", store, flags=re.M))
+    assert load_settings(tmp_path).store.url.startswith("postgresql://mailrelay@db.")
     assert [str(place) for place in settings.listen.submissions] == ["0.0.0.0:465"]
     shutil.copy(authority.certificate, tmp_path / "tls" / "ca-tinh.pem")
     (tmp_path / "secrets").mkdir()

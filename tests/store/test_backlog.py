@@ -53,6 +53,17 @@ async def test_what_a_clock_set_too_far_ahead_is_due_now(store: Store) -> None:
     assert moments == [at(60), NOW, at(90_000)]
 
 
+async def test_what_is_under_way_keeps_its_age_when_the_clock_is_set(store: Store) -> None:
+    (waiting,) = await queue(store, "a", created_at=at(-100))
+    (held,) = await queue(store, "a", created_at=at(-100), state=DispatchState.HELD)
+    (sending,) = await queue(store, "b", created_at=at(-100), next_attempt_at=at(-100))
+    await claim(store, -50)
+    for seconds, created in ((-3600, -3700), (3600, -100)):
+        assert await store.write(lambda tx, by=seconds: backlog.shift(tx, timedelta(seconds=by))) == 2
+        moments = [(await get(store, d.dispatch_id)).created_at for d in (waiting, sending, held)]
+        assert moments == [at(created), at(created), at(-100)]
+
+
 async def test_what_has_become_late_in_a_span_of_time(store: Store) -> None:
     hour, quarter = (None, at(-60 * MINUTE)), (None, at(-15 * MINUTE))
     calm = [(await queue(store, "d", urgency=Urgency.NORMAL, created_at=at(-m * MINUTE)))[0] for m in (59, 60, 90)]
