@@ -23,9 +23,11 @@ from tests.crash.campaign import Report
 from tests.crash.disk import GIB, Disk, NoDisk
 from tests.crash.mutants.sitecustomize import MUTANTS
 from tests.crash.office import Office
+from tests.servers.postgresql import Postgresql
 
 MAILS_BETWEEN = (20, 160)  # answers between two crashes
 ROUND = 24  # crashes until an office is judged as a whole and a new one is built
+DATABASE_KILLS = 12
 FIRST_STARTS = 12
 MOST_CUTS = 20  # in which a mutant must be noticed
 
@@ -51,6 +53,9 @@ def main() -> int:
         print(f"{row.name}, round {row.rounds}: {_line(row)}", flush=True)
         if row.report.faults:
             break
+    for together, crashes in ((False, DATABASE_KILLS), (True, DATABASE_KILLS // 2)):
+        rows.append(Row("kill -9 of PostgreSQL" + " and the service" * together, Report()))
+        _add(rows[-1], _database(dice, crashes, together=together))
     if cuts:
         rows.append(Row("failpoint, then power cut", Report()))
         with _office("failpoints", disk=True, polled=True) as office:
@@ -84,11 +89,13 @@ def _can_cut() -> bool:
 
 
 @contextmanager
-def _office(name: str, *, disk: bool, polled: bool, mutant: str = "") -> Iterator[Office]:
+def _office(name: str, *, disk: bool, polled: bool, mutant: str = "", store: str = "") -> Iterator[Office]:
     """An office in a folder that goes with it; the last lines of its log are shown when something goes wrong."""
     with (
         tempfile.TemporaryDirectory(prefix="mailrelay-crash-") as folder,
-        Office(Path(folder) / name, disk=disk, disk_size=8 * GIB, polled=polled, mutant=mutant) as office,
+        Office(
+            Path(folder) / name, disk=disk, disk_size=8 * GIB * disk, polled=polled, mutant=mutant, store=store
+        ) as office,
     ):
         try:
             yield office
@@ -102,6 +109,15 @@ def _round(name: str, dice: random.Random) -> Report:
     with _office("office", disk=cut, polled=True) as office:
         crash: Callable[[], None] = office.cut_power if cut else office.kill
         return campaign.run(office, crash, crashes=ROUND, mails=MAILS_BETWEEN, dice=dice, polled=True, most_seconds=900)
+
+
+def _database(dice: random.Random, crashes: int, *, together: bool) -> Report:
+    with Postgresql() as server:
+        server.sql("CREATE DATABASE office")
+        with _office("office", disk=False, polled=True, store=server.url("office")) as office:
+            return campaign.run_database(
+                office, server, crashes=crashes, mails=MAILS_BETWEEN, dice=dice, with_service=together
+            )
 
 
 def _add(row: Row, report: Report) -> None:

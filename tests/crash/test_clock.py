@@ -52,7 +52,7 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(tmp_path: Path) -> None:
                 wait_until(lambda seen=before: office.truth.answered >= seen + 6, "6 answers", 120)
                 office.place(number)
                 clock.set(offset)
-                wait_until(lambda seen=number: _jumps(office) >= seen, f"word of the jump to {offset}", 20)
+                wait_until(lambda seen=number: _jumps(office) >= seen, f"word of the jump to {offset}", 60)
             office.next_hop.replies.clear()
             senders.finish()
             assert office.finish() == []

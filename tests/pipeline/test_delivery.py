@@ -7,12 +7,17 @@ import contextlib
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
 
+from mailrelay.delivery.courier import Courier
+from mailrelay.delivery.settings import DeliverySettings
+from mailrelay.inspection.dns import Resolver
 from mailrelay.model.acceptance import Acceptance
+from mailrelay.model.agency import Target, TargetKind
 from mailrelay.model.dispatch import Dispatch, DispatchState
 from mailrelay.model.entry import Book, EntryStatus
 from mailrelay.model.receipt import ReceiptKind
@@ -21,7 +26,8 @@ from mailrelay.pipeline.hold import Desk
 from mailrelay.reports.trace import Life
 from mailrelay.store import dispatches
 from tests.pipeline.house import PLANNING, House, blocks_of, paper, text_of
-from tests.servers.next_hop import DROP, HANG
+from tests.servers.next_hop import DROP, HANG, QUICK
+from tests.servers.process import free_port
 
 pytestmark = pytest.mark.engines
 
@@ -235,6 +241,23 @@ async def stopped(house: House, asked: asyncio.Event, drain: float) -> None:
     loop.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loop
+
+
+async def test_without_dns_only_what_needs_it_waits(house: House) -> None:
+    house.loops[0].cancel()
+    await asyncio.gather(house.loops[0], return_exceptions=True)
+    courier = Courier(
+        DeliverySettings(hostname="mail.hoabinh.gov.vn", times=QUICK),
+        resolver=Resolver([f"127.0.0.1:{free_port()}"], 0.2),
+    )
+    loop = asyncio.create_task(Dispatcher(replace(house.parts, courier=courier)).run())
+    house.route("bo.example", Target(TargetKind.SMTP, host="bo.example"))
+    acceptance = await house.hand_in(paper(1), PLANNING, "a@bo.example")
+    life = await house.state(acceptance, DELIVERED, DEFERRED)
+    assert states(life) == {"sokhdt": DELIVERED, "a": DEFERRED}
+    assert [await tries(house, d) for d in life.dispatches if d.state is DEFERRED] == [["4.4.3"]]
+    loop.cancel()
+    await courier.close()
 
 
 async def test_a_clock_that_jumps_past_the_lease_sends_nothing_twice(serve, house: House) -> None:
