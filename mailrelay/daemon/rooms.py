@@ -155,7 +155,7 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts, silent: list[S
         parts.store,
         lambda: office().directory,
         settings.imap.poll_interval,
-        utc_now,
+        parts.now,
         delivered_by_us=delivered_by_us,
         unreadable=unreadable,
         idle=settings.imap.idle,
