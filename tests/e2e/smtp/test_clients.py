@@ -28,7 +28,7 @@ async def _run(*command: str | Path, data: bytes = b"") -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         *map(str, command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         output, _ = await process.communicate(data)
     return process.returncode or 0, output.decode(errors="replace")
 
