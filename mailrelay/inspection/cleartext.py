@@ -15,7 +15,7 @@ _END = b"-----END PGP SIGNATURE-----"
 _DIGEST = rb"(?:MD5|SHA1|RIPEMD160|SHA224|SHA256|SHA384|SHA512|SHA3-256|SHA3-512)"
 _HASH = re.compile(rb"Hash: " + _DIGEST + rb"(?:, ?" + _DIGEST + rb"){0,8}\Z")
 _VERSION = re.compile(rb"Version: [A-Za-z0-9 .()/+_-]{1,60}\Z")
-_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*: ")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{1,76}={0,2}\Z|=[A-Za-z0-9+/]{4}\Z")
 _FOUL = re.compile(rb"[\x00\x0b\x0c\x1b\x7f]|\r(?!\n)")
 # Letters that turn or hide others: bidirectional overrides and isolates, zero width.
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\u2060-\u2064\ufeff]")
@@ -77,20 +77,22 @@ def _read(lines: list[bytes], places: tuple[int, int, int], data: bytes, charset
 
 
 def _unescaped(line: bytes) -> bytes | None:
-    """A line without its dash-escape; None for one that ought to have it, which other programs read otherwise."""
+    """A line without its dash-escape; None where it is missing, or stands before a line that needs none and shows a dash."""
     if line.startswith(b"- "):
-        return line[2:]
+        return line[2:] if line[2:].startswith((b"-", b"From ")) else None
     return None if line.startswith(b"-") else line
 
 
 def _is_plain_armor(block: list[bytes]) -> bool:
-    """Whether the signature's own headers say no more than the version of a program."""
-    for line in block[1:-1]:
-        if not line.strip(b" \t"):
-            return True
-        if not _VERSION.match(line):
-            return not _HEADER.match(line)
-    return True
+    """Whether a signature shows no word of its own: headers that name a program's version, then base64 and nothing else.
+
+    gpg passes over letters that are no base64: a reader does not.
+    """
+    lines = [line.rstrip(b" \t") for line in block[1:-1]]
+    if b"" not in lines:
+        return False
+    blank = lines.index(b"")
+    return all(map(_VERSION.match, lines[:blank])) and all(map(_BASE64.match, lines[blank + 1 :]))
 
 
 def _charset(data: bytes, charset: str) -> str:

@@ -132,6 +132,8 @@ FAMILIES: dict[str, list[Maker]] = {
         swap(SIGNATURE + b"\n", SIGNATURE + b"\nComment: chuyen tien vao tai khoan moi\n"),
         swap(SIGNATURE + b"\n", SIGNATURE + b"\nVersion: " + b"x" * 70 + b"\n"),
         swap(SIGNATURE + b"\n", SIGNATURE + b"\nHash: SHA1\n"),
+        swap(END, b"!!! *** ---\n" + END),
+        changed(lambda b: b[:-60] + b"<!--" + b[-60:]),
         swap(SIGNATURE + b"\n", SIGNATURE + "\nVersion: chuyển tiền\n".encode()),
     ],
     "dashes": [
@@ -140,6 +142,7 @@ FAMILIES: dict[str, list[Maker]] = {
         swap(b"- - ", b"- - - "),
         swap("Hết.".encode(), b"-----BEGIN PGP SIGNED MESSAGE-----"),
         swap("Hết.".encode(), b"--gia"),
+        swap("Kính".encode(), "- Kính".encode()),
     ],
     "several blocks": [
         changed(lambda b: b + b),
