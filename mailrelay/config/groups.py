@@ -36,7 +36,8 @@ class _Expansion:
         found: dict[str, None] = {}
         for node in row.places("members"):
             found.update(dict.fromkeys(self._of(node, (*above, address))))
-        members = tuple(a for a in found if self._boxes[a].enabled)
+        # A box whose address could not be read is told of where it stands.
+        members = tuple(a for a in found if a in self._boxes and self._boxes[a].enabled)
         if not members and not self._problems:
             self._problems.add(row.node, "nhóm không có thành viên nào", "the group has no members")
         self._done[address] = members

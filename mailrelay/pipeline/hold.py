@@ -14,7 +14,7 @@ from mailrelay.model.dispatch import Dispatch, DispatchState
 from mailrelay.model.entry import EntryStatus, EventKind, LogEvent, RegisterEntry
 from mailrelay.model.faults import NotAllowed, NotFound
 from mailrelay.model.identity import MailId
-from mailrelay.pipeline.settle import close
+from mailrelay.pipeline.settle import close, give_up_entries
 from mailrelay.receipts import drawer
 from mailrelay.register import books
 from mailrelay.store import backlog, dispatches, entries, log, messages, quotas, receipts
@@ -98,6 +98,7 @@ class Desk:
                 ):
                     receipts.insert(tx, receipt)
             close(tx, mail_id)
+            give_up_entries(tx, mail_id, self._directory(), now)
             return dispatches.of_mail(tx, mail_id)
 
         return await self._act(act)

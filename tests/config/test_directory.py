@@ -174,3 +174,10 @@ def test_a_broken_directory_gets_every_mistake_in_order() -> None:
         load_directory(GOLDEN)
     assert "\n".join(fault.value.problems) + "\n" == (GOLDEN / "problems.txt").read_text("utf-8")
     assert "matkhau123" not in str(fault.value)
+
+
+def test_a_group_does_not_stumble_over_a_box_whose_address_cannot_be_read(tmp_path: Path) -> None:
+    text = GOOD.replace("{address: sotttt, name: Văn thư", "{address: 'so tt tt', name: Văn thư")
+    text += "groups: [{address: ca-so, name: Cả sở, members: [{agency: stttt, role: clerk}]}]\n"
+    problems = problems_of(tmp_path, text)
+    assert any(problem.startswith("mailboxes.yaml:6:") for problem in problems), problems

@@ -124,6 +124,8 @@ async def test_what_a_person_decided_meanwhile_stays_decided(house: House, scann
         life = await house.settled(accepted)
     states = {d.recipient.address: d.state for d in life.dispatches}
     assert states == {PLANNING: DispatchState.WITHDRAWN, HEALTH: DispatchState.DELIVERED}
+    booked = {entry.agency: entry.status for entry in life.entries if entry.book is Book.INCOMING}
+    assert booked == {"sokhdt": EntryStatus.NOT_DELIVERED, "soyt": EntryStatus.ARRIVED}
 
 
 async def test_a_peer_keeps_its_mail_until_the_scanner_is_back(house: House, scanner: ClamdServer) -> None:
