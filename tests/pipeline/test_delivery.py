@@ -306,9 +306,12 @@ async def test_a_claim_that_was_committed_unheard_is_due_again_when_the_store_is
         lambda tx: dispatches.claim(tx, house.now(), lease, 9, per_destination=9, holder=node)
     )
     assert acceptance.mail_id in {dispatch.mail_id for dispatch in sent}
+    dispatcher = Dispatcher(house.parts)
     with locked(house):
-        loop = asyncio.create_task(Dispatcher(house.parts).run())
-        await asyncio.sleep(6)  # longer than the store waits for its lock
+        loop = asyncio.create_task(dispatcher.run())
+        async with asyncio.timeout(60):
+            while not dispatcher._in_doubt:  # the store waits five seconds for its lock, for each batch before
+                await asyncio.sleep(0.05)
     life = await house.state(acceptance, RELAYED)
     assert [(d.attempts, len(await tries(house, d))) for d in life.dispatches] == [(1, 1)]
     loop.cancel()
