@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from itertools import combinations
 from typing import Any
 
 from mailrelay.model.document import Document
@@ -48,11 +49,13 @@ ADD_STATUS = (
     "INSERT INTO entry_status (entry_id, at, status, actor, note) VALUES (:entry_id, :at, :status, :actor, :note)"
 )
 SEQ = "SELECT seq FROM register_entry WHERE entry_id = :entry_id"
-# One statement whatever goes with the status; {} is what is set besides.
-SET_STATUS = "UPDATE register_entry SET status = :status{} WHERE entry_id = :entry_id"
-_WITH_NOTE = ", note = :note"
-_WITH_SEQ = ", seq = :seq, year = COALESCE(:year, year)"
-_WITH_DAY = ", accepted_on = :accepted_on"
+_WITH = {"seq": ", seq = :seq, year = COALESCE(:year, year)", "note": ", note = :note", "day": ", accepted_on = :day"}
+# One statement whatever goes with the status: {names of what is set besides: its text}.
+SET_STATUS = {
+    names: f"UPDATE register_entry SET status = :status{''.join(map(_WITH.__getitem__, names))} WHERE entry_id = :entry_id"
+    for count in range(len(_WITH) + 1)
+    for names in combinations(_WITH, count)
+}
 STATUSES = "SELECT at, status, actor, note FROM entry_status WHERE entry_id = :entry_id ORDER BY status_id"
 
 _RECIPIENTS = tuple[str, ...]
@@ -172,17 +175,13 @@ def set_status(
     Raises NotFound, and NotAllowed when the entry has another number already.
     """
     change: dict[str, Any] = {"entry_id": entry_id, "status": status}
-    besides = ""
     if seq is not None and _is_new_number(tx, entry_id, seq):
-        besides += _WITH_SEQ
         change |= {"seq": seq, "year": year}
     if note:
-        besides += _WITH_NOTE
         change["note"] = plain(note)
     if accepted_on is not None:
-        besides += _WITH_DAY
-        change["accepted_on"] = accepted_on.isoformat()
-    require(tx.execute(SET_STATUS.format(besides), change), f"mục {entry_id}")
+        change["day"] = accepted_on.isoformat()
+    require(tx.execute(SET_STATUS[tuple(name for name in _WITH if name in change)], change), f"mục {entry_id}")
     _add_status(tx, entry_id, status, at, actor, note)
 
 
