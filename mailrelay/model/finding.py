@@ -12,7 +12,7 @@ from mailrelay.model.message import Content
 
 
 class Check(StrEnum):
-    """What was looked at (DESIGN section 9)."""
+    """What was looked at (docs/schemas/trace.schema.json)."""
 
     SPF = "spf"
     DKIM = "dkim"

@@ -37,7 +37,7 @@ def line(text: str, limit: int = 300) -> str:
 
 
 def of_mail(record: MailRecord, directory: Directory) -> Facts:
-    """Identity of the mail. Of a letter neither subject nor Message-ID is repeated (DESIGN: letters leave digests only)."""
+    """Identity of the mail. Of a letter neither subject nor Message-ID is repeated (letters leave digests only)."""
     message, envelope = record.message, record.message.envelope
     is_letter = record.message_class is MessageClass.LETTER
     return {

@@ -61,7 +61,7 @@ def life_of(tx: Transaction, mail_id: MailId) -> Life | None:
 
 
 def shape(life: Life) -> dict[str, Any]:
-    """The JSON object of DESIGN section 9; times RFC 3339 in Vietnamese time, absent things null."""
+    """The JSON object of docs/schemas/trace.schema.json; times RFC 3339 in Vietnamese time, absent things null."""
     record = life.record
     message, origin = record.message, record.message.envelope.origin
     ours = record.message_class is MessageClass.RECEIPT

@@ -150,7 +150,7 @@ async def _sent(store: Store, key: str, **states: DispatchState) -> MailId:
 
 
 async def test_a_repeat_concerns_recipients_with_a_live_dispatch_only(store: Store) -> None:
-    """DESIGN section 5: what was returned or failed may be sent again."""
+    """What was returned or failed may be sent again."""
     first = await _sent(
         store,
         "k",

@@ -82,7 +82,7 @@ async def test_a_hundred_megabytes_in_flat_memory(office: Office, user: str, mon
 
 @pytest.mark.parametrize("tls", ["none", "implicit"])
 async def test_memory_of_an_idle_account(office: Office, user: str, tls: str) -> None:
-    """DESIGN section 12: at most 64 KiB, aim 25 KiB."""
+    """The budget of docs/performance.md: at most 64 KiB, aim 25 KiB."""
     port = office.server.port if tls == "none" else office.server.tls_port
     count = 60
     office.account(f"{user}0", tls=tls, port=port)
