@@ -17,6 +17,7 @@ from mailrelay.daemon.suspensions import Suspensions
 from mailrelay.delivery.courier import Courier
 from mailrelay.delivery.dkim import Signer, SigningKey
 from mailrelay.delivery.settings import DeliverySettings
+from mailrelay.delivery.under_way import UnderWay
 from mailrelay.evidence import Evidence
 from mailrelay.inspection import anchors
 from mailrelay.inspection.dns import Resolver
@@ -66,6 +67,8 @@ async def open_parts(office: Snapshot, stack: AsyncExitStack, now: Callable[[], 
     stack.push_async_callback(store.close)
     courier = Courier(_delivery(settings), resolver=resolver)
     stack.push_async_callback(courier.close)
+    under_way = UnderWay(settings.data_dir / "under-way")
+    stack.callback(under_way.close)
     return Parts(
         office=office,
         spool=Spool(settings.spool_dir, now=utc_now),
@@ -76,6 +79,7 @@ async def open_parts(office: Snapshot, stack: AsyncExitStack, now: Callable[[], 
         sealer=build_sealer(settings),
         signer=build_signer(settings),
         now=now,
+        under_way=under_way,
         node=f"{socket.gethostname()}:{settings.data_dir}",
     )
 

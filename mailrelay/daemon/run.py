@@ -29,7 +29,7 @@ from mailrelay.pipeline.hold import Desk
 from mailrelay.pipeline.parts import Bells, Parts
 from mailrelay.pipeline.reply import Replier
 from mailrelay.schedule import Schedule, build_schedule
-from mailrelay.store import backlog, dispatches, messages
+from mailrelay.store import backlog, leases, messages
 from mailrelay.store.engine import DataLock, Store
 from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log
@@ -140,7 +140,8 @@ async def _recover(parts: Parts) -> None:
 
     dropped = await asyncio.to_thread(spool.sweep, ask)
     failpoint("start.after-sweep")
-    resumed = await store.write(lambda tx: dispatches.end_leases(tx, parts.now(), parts.node))
+    resumed = await store.write(lambda tx: leases.end(tx, parts.now(), parts.node, parts.under_way.left))
+    parts.under_way.forget()
     longest = longest_pause(parts.office().settings.delivery.schedule)
     await store.write(lambda tx: backlog.retry_beyond(tx, parts.now(), longest))
     if dropped or resumed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -46,6 +46,10 @@ class Dispatch:
     dispatch_id: int = 0
     lease_until: datetime | None = None
     created_at: datetime | None = None
+
+    def taken(self, until: datetime | None) -> Dispatch:
+        """The same under a lease: its next try counts as begun."""
+        return replace(self, state=DispatchState.SENDING, attempts=self.attempts + 1, lease_until=until)
 
 
 class Result(StrEnum):

@@ -15,6 +15,7 @@ from typing import TypeVar
 from mailrelay.failpoint import failpoint
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.decision import Action
+from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.document import Secrecy
 from mailrelay.model.envelope import Door, Envelope
 from mailrelay.model.faults import StoreFault, StoreNotNow
@@ -161,7 +162,7 @@ class Pipeline:
             return refusal
 
         def enter(tx: Transaction) -> entry.Entered:
-            entered = entry.enter(tx, judgement, office, now)
+            entered = entry.enter(tx, judgement, office, now, claim=claim)
             if alongside is not None:
                 alongside(tx, Acceptance(entered.mail_id, repeated=entered.repeated))
             return entered
@@ -173,13 +174,17 @@ class Pipeline:
                 await asyncio.to_thread(draft.discard)
             raise
         failpoint("accept.before-commit")
-        entered = await self._write(enter, draft)
-        failpoint("accept.after-commit")
+        with parts.active.claim(mail_id, entry.destinations(judgement, office), now) as claim:
+            entered = await self._write(enter, draft)
+            failpoint("accept.after-commit")
+            parts.active.admit(judgement.kept, entered.dispatches)
         if entered.repeated:
             await asyncio.to_thread(draft.discard)
             log.info("repeated", mail_id=entered.mail_id)
             return Acceptance(entered.mail_id, repeated=True)
-        self._parts.bells.ring()
+        parts.bells.receipts.set()
+        if any(dispatch.state is DispatchState.QUEUED for dispatch in entered.dispatches):
+            parts.bells.dispatches.set()
         log.info("accepted", mail_id=mail_id, door=judgement.record.message.envelope.origin.door.value)
         failpoint("accept.before-reply")
         return Acceptance(mail_id)

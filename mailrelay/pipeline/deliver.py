@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,17 +14,18 @@ from mailrelay.delivery.route import route
 from mailrelay.failpoint import failpoint
 from mailrelay.model.agency import Target, TargetKind
 from mailrelay.model.decision import Reason
-from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome, Parcel, Result
+from mailrelay.model.dispatch import Dispatch, DispatchState, Outcome, Parcel, Result, Scope
 from mailrelay.model.document import MessageClass
 from mailrelay.model.entry import EventKind, LogEvent
 from mailrelay.model.faults import StoreFault
 from mailrelay.model.identity import MailId
 from mailrelay.model.record import MailRecord
+from mailrelay.pipeline.active import AHEAD, Consignment, Terms
 from mailrelay.pipeline.letters import forget_letter
 from mailrelay.pipeline.parts import Parts
 from mailrelay.pipeline.settle import close, settle
 from mailrelay.receipts import transport
-from mailrelay.store import dispatches, log, messages, receipts
+from mailrelay.store import dispatches, leases, log, messages, receipts
 from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import count
 from mailrelay.telemetry import log as telemetry
@@ -55,30 +56,29 @@ class _Claimed:
 
 
 class Dispatcher:
-    """The delivery loop of one process. Claims are leases in the store: several dispatchers may run beside each other."""
+    """The delivery loop of one process: serves its active queue. Several may run beside each other, for claims are leases."""
 
-    def __init__(
-        self, parts: Parts, *, lease: timedelta = timedelta(minutes=20), parallel: int = 64, drain: float = 10.0
-    ) -> None:
-        """`parallel` mails are under way at most; `drain` seconds have those to end in when the service stops."""
+    def __init__(self, parts: Parts, *, lease: timedelta = timedelta(minutes=20), drain: float = 10.0) -> None:
+        """`drain` seconds have the sendings to end in when the service stops."""
         self._parts = parts
+        self._active = parts.active
         self._drain_time = drain
         self._lease = lease
-        self._parallel = parallel
         self._sending: set[asyncio.Task[bool]] = set()
-        self._in_hand: set[int] = set()  # dispatches of those tasks
-        self._unsettled: set[int] = (
-            set()
-        )  # what a fault of ours let go of after it may have been sent: its lease runs out
-        self._left = False  # something due waits until a destination, or this process, has less to do
-        self._in_doubt = False  # a claim may have been committed that we did not hear of
+        # What a fault of ours let go of after it may have been sent: its lease runs out.
+        self._unsettled: set[int] = set()
         self._ending = False
 
     async def run(self) -> None:
         """Deliver until cancelled. What is being sent then has a little time to end, or goes back into the queue."""
+        parts = self._parts
+        self._active.open(
+            Terms(self._begin, lambda: parts.office().settings.delivery.per_destination, self._lease, parts.node)
+        )
+        renewing = asyncio.create_task(self._renew(), name="renew-leases")
         try:
             while True:
-                bell = self._parts.bells.dispatches
+                bell = parts.bells.dispatches
                 bell.clear()
                 pause = await self._step()
                 if pause > 0:
@@ -86,6 +86,7 @@ class Dispatcher:
                         async with asyncio.timeout(pause):
                             await bell.wait()
         finally:
+            renewing.cancel()
             await self._drain()
 
     async def _step(self) -> float:
@@ -93,62 +94,62 @@ class Dispatcher:
         try:
             return await self._round()
         except StoreFault as fault:
-            self._in_doubt = True
+            self._active.in_doubt = True
             telemetry.error("delivery-store-fault", fault=str(fault))
             await asyncio.sleep(_LOOK)
             return 0.0
 
     async def _round(self) -> float:
-        """Claim as many mails as can be sent at once, so that none of them lies claimed and waits; return the pause after it."""
-        while len(self._sending) >= self._parallel:
-            await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
-        parts = self._parts
-        if self._in_doubt:
-            held = self._in_hand | self._unsettled
-            await parts.store.write(lambda tx: dispatches.give_back(tx, parts.now(), held, parts.node))
-            self._in_doubt = False
-        claimed = await self._claimed(self._parallel - len(self._sending))
+        """Claim what there is room for; return the pause after it."""
+        parts, active = self._parts, self._active
+        if active.in_doubt:
+            await self._clear_up()
+        if not active.room:
+            active.backlog = True
+            return _LOOK
+        claimed = await self._claimed(active.room)
         for dispatch in claimed.poisoned:
             count("dispatches_poisoned")
             telemetry.error("dispatch-poisoned", mail_id=dispatch.mail_id, dispatch=dispatch.dispatch_id)
             parts.bells.receipts.set()
-        self._begin(claimed)
-        self._left = claimed.left
-        if claimed.left and (claimed.sound or claimed.poisoned):
-            return 0.0
+        for mail_id, record in claimed.records.items():
+            active.admit(record, [dispatch for dispatch in claimed.sound if dispatch.mail_id == mail_id])
+        active.backlog = claimed.left
+        if claimed.left and (claimed.poisoned or len(claimed.sound) > len(claimed.records)):
+            return 0.0  # mails with many recipients may have hidden others from the claim
         if claimed.due is None:
             return _LOOK
         return min(_LOOK, max(0.05, (claimed.due - parts.now()).total_seconds()))
 
+    async def _clear_up(self) -> None:
+        """Find what may have been claimed without our hearing of it."""
+        parts, active = self._parts, self._active
+        held, coming, before = active.in_hand | self._unsettled, set(active.coming), parts.now() + self._lease
+        active.in_doubt = False
+        await parts.store.write(
+            lambda tx: leases.give_back(tx, parts.now(), held, parts.node, before=before, coming=coming)
+        )
+
     async def _claimed(self, room: int) -> _Claimed:
-        asked = self._parts.store.write(lambda tx: _claim(tx, self._parts, self._lease, room), patience=_PATIENCE)
+        patience = 0.0 if self._active.backlog else _PATIENCE
+        asked = self._parts.store.write(lambda tx: _claim(tx, self._parts, self._lease, room), patience=patience)
         claiming = asyncio.ensure_future(asked)
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            await self._put_back((await claiming).sound)  # what nobody will send
+            await self._hand_back((await claiming).sound)  # what nobody will send
             raise
 
-    def _begin(self, claimed: _Claimed) -> None:
-        """Start one sending for each mail and destination."""
-        consignments: dict[tuple[MailId, str], list[Dispatch]] = {}
-        for dispatch in claimed.sound:
-            # The store was away for longer than a lease: what we hold ourselves is renewed by the claim, and goes once.
-            if dispatch.dispatch_id not in self._in_hand:
-                consignments.setdefault((dispatch.mail_id, dispatch.destination), []).append(dispatch)
-        for consignment in consignments.values():
-            ids = {dispatch.dispatch_id for dispatch in consignment}
-            self._in_hand |= ids
-            self._unsettled -= ids
-            record = claimed.records[consignment[0].mail_id]
-            task = asyncio.create_task(self._carry(record, consignment), name=f"deliver-{record.message.mail_id}")
-            self._sending.add(task)
-            task.add_done_callback(self._done)
+    def _begin(self, consignment: Consignment) -> None:
+        self._unsettled -= consignment.ids
+        task = asyncio.create_task(self._carry(consignment), name=f"deliver-{consignment.mail_id}")
+        self._sending.add(task)
+        task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[bool]) -> None:
-        """Look into the queue again where the end of this try may let another begin, or has set the moment of the next."""
+        """Look into the queue again where the end of this try has set the moment of the next."""
         self._sending.discard(task)
-        if self._left or task.cancelled() or task.exception() is not None or not task.result():
+        if task.cancelled() or task.exception() is not None or not task.result():
             self._parts.bells.dispatches.set()
         if not task.cancelled() and (fault := task.exception()) is not None:
             # The lease brings these dispatches back; one mail's fault never stops the others.
@@ -156,6 +157,8 @@ class Dispatcher:
 
     async def _drain(self) -> None:
         self._ending = True
+        with suppress(StoreFault):  # the next start finds them
+            await self._hand_back([one for consignment in self._active.close() for one in consignment.dispatches])
         if not self._sending:
             return
         _, unfinished = await asyncio.wait(self._sending, timeout=self._drain_time)
@@ -163,54 +166,89 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _carry(self, record: MailRecord, consignment: Sequence[Dispatch]) -> bool:
-        ids = {dispatch.dispatch_id for dispatch in consignment}
+    async def _renew(self) -> None:
+        """Keep the leases while a slow next hop takes its time: a second claim meanwhile would send the mail twice."""
+        parts = self._parts
+
+        def renew(tx: Transaction) -> None:
+            leases.renew(tx, held, parts.now() + self._lease, parts.node)
+
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            held = sorted(self._active.in_hand)
+            with suppress(StoreFault):  # it may be back at the next of three times
+                await parts.store.write(renew)
+
+    async def _carry(self, consignment: Consignment) -> bool:
         try:
-            return await self._send(record, consignment)
+            return await self._send(consignment)
         except Exception:
-            self._unsettled |= ids
+            self._unsettled |= consignment.ids
             raise
         finally:
-            self._in_hand -= ids
+            if self._active.settled(consignment):
+                self._parts.bells.dispatches.set()
 
-    async def _send(self, record: MailRecord, consignment: Sequence[Dispatch]) -> bool:
+    async def _send(self, consignment: Consignment) -> bool:
         """Send and settle. False: some recipient is to be tried again."""
-        parts = self._parts
-        mail_id = record.message.mail_id
+        parts, record = self._parts, consignment.record
+        slot = parts.under_way.begin(consignment.mail_id)
         try:
-            outcomes = await self._outcomes(record, consignment)
+            outcomes = await self._outcomes(record, consignment.dispatches)
         except asyncio.CancelledError:
-            await self._put_back(consignment)
+            await self._put_back(consignment.dispatches)
+            parts.under_way.end(slot)
             raise
+        finally:
+            if self._active.sent(consignment):
+                parts.bells.dispatches.set()
         failpoint("deliver.after-send")
-        tried = tuple(zip(consignment, outcomes, strict=True))
+        tried = tuple(zip(consignment.dispatches, outcomes, strict=True))
         settling = asyncio.ensure_future(self._write_down(record, tried))
         try:
             await asyncio.shield(settling)
         except asyncio.CancelledError:
             await settling  # what has happened is written down, even at the very end
             raise
+        parts.under_way.end(slot)
         failpoint("deliver.after-settle")
         parts.bells.receipts.set()
-        await forget_letter(parts, mail_id, record.message_class)
+        await forget_letter(parts, consignment.mail_id, record.message_class)
         return all(outcome.result is not Result.DEFERRED for outcome in outcomes)
 
-    async def _put_back(self, claimed: Sequence[Dispatch]) -> None:
+    async def _put_back(self, begun: Sequence[Dispatch]) -> None:
+        await self._parts.store.write(lambda tx: _put_back(tx, begun, self._parts.now()))
+
+    async def _hand_back(self, claimed: Sequence[Dispatch]) -> None:
         if claimed:
-            await self._parts.store.write(lambda tx: _put_back(tx, claimed, self._parts.now()))
+            ids = [dispatch.dispatch_id for dispatch in claimed]
+            await self._parts.store.write(lambda tx: leases.hand_back(tx, ids))
 
     async def _write_down(self, record: MailRecord, tried: Sequence[tuple[Dispatch, Outcome]]) -> None:
-        """Settle. A store that is full or locked for a while is asked again: a try without an end would be made twice."""
+        """Settle. A store that is full or locked for a while is asked again: a try without an end would be made twice.
+
+        When the next hop as a whole is in trouble, what waits here for it goes back into the queue, and is put off with the rest.
+        """
         parts = self._parts
+        waiting: list[int] = []
+        for dispatch, outcome in tried:
+            if outcome.scope is Scope.DESTINATION and outcome.result is Result.DEFERRED:
+                waiting += (one for other in self._active.withdraw(dispatch.destination) for one in other.ids)
+
+        def write_down(tx: Transaction) -> None:
+            leases.hand_back(tx, waiting)
+            settle(tx, parts.office(), record, tried, parts.now())
+
         while True:
             try:
-                await parts.store.write(
-                    lambda tx: settle(tx, parts.office(), record, tried, parts.now()), patience=_PATIENCE
-                )
+                await parts.store.write(write_down, patience=_PATIENCE)
             except StoreFault as fault:
                 if self._ending or not parts.store.healthy:
                     raise
                 telemetry.error("delivery-store-fault", mail_id=record.message.mail_id, fault=str(fault))
+                if waiting:  # it may have been committed, and these may be ours again before the next try
+                    waiting.clear()
+                    self._active.in_doubt = True
                 await asyncio.sleep(_LOOK)
             else:
                 return
@@ -234,30 +272,7 @@ class Dispatcher:
             return tuple(of_trouble(d.recipient.address, Trouble.NO_ROUTE) for d in consignment)
         failpoint("deliver.before-send")
         parcel = await self._signed(self._parcel(record, consignment), record, target)
-        async with self._renewed(consignment):
-            return await parts.courier.deliver(parcel, target)
-
-    @asynccontextmanager
-    async def _renewed(self, consignment: Sequence[Dispatch]) -> AsyncIterator[None]:
-        """Keep the leases while a slow next hop takes its time: a second claim meanwhile would send the mail twice."""
-        ids = [dispatch.dispatch_id for dispatch in consignment]
-        store, now = self._parts.store, self._parts.now
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(self._lease.total_seconds() / 3)
-                with suppress(StoreFault):  # it may be back at the next of three times
-                    await store.write(
-                        lambda tx: dispatches.renew_leases(tx, ids, now() + self._lease, self._parts.node)
-                    )
-
-        renewing = asyncio.create_task(renew())
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
+        return await parts.courier.deliver(parcel, target)
 
     def _parcel(self, record: MailRecord, consignment: Sequence[Dispatch]) -> Parcel:
         message = record.message
@@ -291,10 +306,10 @@ def _claim(tx: Transaction, parts: Parts, lease: timedelta, room: int) -> _Claim
     """Claim what is due, and hold what keeps killing its sender."""
     office = parts.office()
     now = parts.now()
-    concurrency = office.settings.delivery.per_destination
+    each = AHEAD * office.settings.delivery.per_destination
     sound: list[Dispatch] = []
     poisoned: list[Dispatch] = []
-    for dispatch in dispatches.claim(tx, now, lease, room, per_destination=concurrency, holder=parts.node):
+    for dispatch in dispatches.claim(tx, now, lease, room, per_destination=each, holder=parts.node):
         ended = len(dispatches.attempts(tx, dispatch.dispatch_id)) if dispatch.attempts > CRASHES else dispatch.attempts
         # The try that begins now has no row either.
         (poisoned if is_poisoned(dispatch, ended + 1) else sound).append(dispatch)

@@ -25,6 +25,7 @@ from mailrelay.model.message import Content, Message, MessageState
 from mailrelay.model.record import MailRecord
 from mailrelay.model.refusal import REFUSALS
 from mailrelay.pipeline import promise
+from mailrelay.pipeline.active import NO_CLAIM, Claim
 from mailrelay.pipeline.judgement import Judgement
 from mailrelay.pipeline.trace_fields import MAIL_ID_FIELD
 from mailrelay.receipts import drawer
@@ -53,10 +54,22 @@ class Entered:
     mail_id: MailId
     repeated: bool = False
     entries: tuple[RegisterEntry, ...] = ()
+    dispatches: tuple[Dispatch, ...] = ()
 
 
-def enter(tx: Transaction, judgement: Judgement, office: Office, now: datetime, *, known: bool = False) -> Entered:
-    """Write everything that an accepted mail causes. `known`: its row exists already (it was pending)."""
+def enter(
+    tx: Transaction,
+    judgement: Judgement,
+    office: Office,
+    now: datetime,
+    *,
+    known: bool = False,
+    claim: Claim = NO_CLAIM,
+) -> Entered:
+    """Write everything that an accepted mail causes. `known`: its row exists already (it was pending).
+
+    What `claim` has room for is claimed at once: the caller admits it to the active queue.
+    """
     record = judgement.record
     mail_id = record.message.mail_id
     live = messages.repeats(tx, record.repeat_key, now - REPEAT_WINDOW)
@@ -72,16 +85,17 @@ def enter(tx: Transaction, judgement: Judgement, office: Office, now: datetime, 
     (messages.update if known else messages.insert)(tx, judgement.kept)
     log.append(tx, _received(record, office.directory, now), words=_words(record))
     entries = _books(tx, judgement, fresh, office.directory, now)
-    sendings = _dispatches(judgement, fresh, office, now)
-    dispatches.insert(tx, sendings)
+    sendings = claim.on(_dispatches(judgement, fresh, office, now))
+    ids = dispatches.insert(tx, sendings, claim.node)
+    sendings = tuple(replace(sending, dispatch_id=number) for sending, number in zip(sendings, ids, strict=True))
     if not sendings:
         messages.set_state(tx, mail_id, _resting_state(record))
     if looped:
         telemetry.error("mail-loop", mail_id=mail_id)  # a notice by mail would go in the same circle
-        return Entered(mail_id, entries=entries)
+        return Entered(mail_id, entries=entries, dispatches=sendings)
     for receipt in drawer.on_accept(record, judgement.content, judgement.recognition, office.directory, entries, now):
         receipts.insert(tx, receipt)
-    return Entered(mail_id, entries=entries)
+    return Entered(mail_id, entries=entries, dispatches=sendings)
 
 
 def _has_come_back(tx: Transaction, judgement: Judgement, office: Office) -> bool:
@@ -258,6 +272,14 @@ def _dispatches(
         for recipient in recipients
         if actions[recipient.address.lower()] in states
     )
+
+
+def destinations(judgement: Judgement, office: Office) -> frozenset[str]:
+    """The next hops to which a mail goes at once when it is entered."""
+    if judgement.record.message.envelope.origin.in_place:
+        return frozenset()
+    going = (one.recipient for one in judgement.decision.recipients if one.action is Action.RELAY)
+    return frozenset(destination_of(address, office) for address in going)
 
 
 def destination_of(address: str, office: Office) -> str:

@@ -10,8 +10,10 @@ from datetime import datetime
 from mailrelay.config.office import Office
 from mailrelay.delivery.courier import Courier
 from mailrelay.delivery.dkim import Signer
+from mailrelay.delivery.under_way import UnderWay
 from mailrelay.evidence import Evidence
 from mailrelay.inspection.examine import Inspector
+from mailrelay.pipeline.active import ActiveQueue
 from mailrelay.receipts.seal import Sealer
 from mailrelay.spool import Spool
 from mailrelay.store.engine import Store
@@ -44,5 +46,7 @@ class Parts:
     sealer: Sealer
     signer: Signer | None  # DKIM; None while no key is configured
     now: Callable[[], datetime]
+    under_way: UnderWay
     node: str = ""  # by this name it takes leases: one name for each data folder that shares a store
+    active: ActiveQueue = field(default_factory=ActiveQueue)
     bells: Bells = field(default_factory=Bells)

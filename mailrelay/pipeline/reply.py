@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -19,12 +20,13 @@ from mailrelay.model.message import Message, MessageState, Rendering
 from mailrelay.model.receipt import Notice, Receipt, ReceiptState
 from mailrelay.model.record import MailRecord
 from mailrelay.pipeline import trace_fields
+from mailrelay.pipeline.active import Claim
 from mailrelay.pipeline.entry import destination_of
 from mailrelay.pipeline.letters import forget_letter
 from mailrelay.pipeline.parts import Parts
 from mailrelay.receipts.compose import compose, needs_original
 from mailrelay.receipts.report import returns_whole
-from mailrelay.spool import Draft, Spool
+from mailrelay.spool import Spool
 from mailrelay.store import dispatches, log, messages, receipts
 from mailrelay.store.transaction import Transaction
 from mailrelay.telemetry import log as telemetry
@@ -105,16 +107,22 @@ class Replier:
             message_class=MessageClass.RECEIPT,
             rendering=Rendering(trace_fields.mark(message), body_sha256=_body_digest(notice.raw)),
         )
+        destination = destination_of(receipt.to, parts.office())
         try:
-            await parts.store.write(
-                lambda tx: self._enter(tx, receipt, record, draft), durable=[draft.path], patience=_GATHER
-            )
+            with parts.active.claim(draft.mail_id, [destination], now) as claim:
+                sending = await parts.store.write(
+                    lambda tx: self._enter(tx, receipt, record, destination, claim),
+                    durable=[draft.path],
+                    patience=_GATHER,
+                )
+                failpoint("reply.after-commit")
+                parts.active.admit(record, sending)
         except StoreNotNow:
             with suppress(OSError, StoreFault):
                 await asyncio.to_thread(draft.discard)
             raise
-        failpoint("reply.after-commit")
-        parts.bells.dispatches.set()
+        if any(dispatch.state is DispatchState.QUEUED for dispatch in sending):
+            parts.bells.dispatches.set()
 
     async def _composed(self, receipt: Receipt, notice_id: MailId, now: datetime) -> Notice:
         parts = self._parts
@@ -132,26 +140,30 @@ class Replier:
             takes_answers=False,
         )
 
-    def _enter(self, tx: Transaction, receipt: Receipt, record: MailRecord, draft: Draft) -> None:
-        parts = self._parts
-        now = parts.now()
+    def _enter(
+        self, tx: Transaction, receipt: Receipt, record: MailRecord, destination: str, claim: Claim
+    ) -> tuple[Dispatch, ...]:
+        """Enter the notice as a mail; return its dispatch, nothing when somebody was faster."""
+        now = self._parts.now()
+        mail_id = record.message.mail_id
         current = receipts.get(tx, receipt.receipt_id)
         if current is None or current.state is not ReceiptState.DUE:
-            return  # somebody was faster; the file without a row is dropped at the next start
+            return ()  # the file without a row is dropped at the next start
         messages.insert(tx, record)
-        office = parts.office()
         sending = Dispatch(
-            mail_id=draft.mail_id,
+            mail_id=mail_id,
             recipient=record.message.envelope.recipients[0],
-            destination=destination_of(receipt.to, office),
+            destination=destination,
             state=DispatchState.QUEUED,
             next_attempt_at=now,
             created_at=now,
         )
-        dispatches.insert(tx, [sending])
-        receipts.mark(tx, receipt.receipt_id, ReceiptState.QUEUED, draft.mail_id)
-        detail = {"kind": receipt.kind.value, "notice": draft.mail_id, "sha256": record.message.digest}
+        (sending,) = claim.on([sending])
+        (number,) = dispatches.insert(tx, [sending], claim.node)
+        receipts.mark(tx, receipt.receipt_id, ReceiptState.QUEUED, mail_id)
+        detail = {"kind": receipt.kind.value, "notice": mail_id, "sha256": record.message.digest}
         log.append(tx, LogEvent(now, EventKind.RECEIPT, receipt.mail_id, detail=detail))
+        return (replace(sending, dispatch_id=number),)
 
 
 def _body_digest(raw: bytes) -> str:

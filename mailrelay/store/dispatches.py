@@ -21,8 +21,8 @@ _COLUMNS = (
 )
 INSERT = (
     "INSERT INTO dispatch (mail_id, recipient, notify, orcpt, destination, state, next_attempt_at, urgency, attempts,"
-    " detail, lease_until, created_at) VALUES (:mail_id, :recipient, :notify, :orcpt, :destination, :state,"
-    " :next_attempt_at, :urgency, :attempts, :detail, :lease_until, :created_at)"
+    " detail, lease_until, lease_holder, created_at) VALUES (:mail_id, :recipient, :notify, :orcpt, :destination, :state,"
+    " :next_attempt_at, :urgency, :attempts, :detail, :lease_until, :lease_holder, :created_at)"
     " ON CONFLICT (mail_id, recipient) DO NOTHING RETURNING dispatch_id"
 )
 EXISTING = "SELECT dispatch_id FROM dispatch WHERE mail_id = :mail_id AND recipient = :recipient"
@@ -121,10 +121,6 @@ RETRY = (
     " created_at = CASE WHEN state = 'failed' THEN :now ELSE created_at END"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','deferred','failed')"
 )
-RENEW_LEASE = (
-    "UPDATE dispatch SET lease_until = :until"
-    " WHERE dispatch_id = :dispatch_id AND state = 'sending' AND lease_holder = :holder"
-)
 PUT_OFF = (
     "UPDATE dispatch SET next_attempt_at = :until"
     " WHERE destination = :destination AND urgency <= :urgency AND state IN ('queued','deferred')"
@@ -133,17 +129,6 @@ PUT_OFF = (
 HOLD = (
     "UPDATE dispatch SET state = 'held', lease_until = NULL, detail = :detail"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','sending','deferred')"
-)
-_LEASED = "state = 'sending' AND lease_until > :now"
-# The embedded store is served by one process at a time, whatever its machine and folder were called before.
-END_LEASES = {
-    Engine.SQLITE: f"UPDATE dispatch SET lease_until = :now WHERE {_LEASED}",
-    Engine.POSTGRESQL: f"UPDATE dispatch SET lease_until = :now WHERE {_LEASED} AND lease_holder = :holder",
-}
-LEASES = f"SELECT dispatch_id FROM dispatch WHERE {_LEASED} AND lease_holder = :holder"
-GIVE_BACK = (
-    "UPDATE dispatch SET lease_until = :now, attempts = attempts - 1"
-    f" WHERE dispatch_id = :dispatch_id AND {_LEASED} AND lease_holder = :holder"
 )
 MAIL = "SELECT mail_id FROM dispatch WHERE dispatch_id = :dispatch_id"
 STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
@@ -180,12 +165,15 @@ def _dispatch(row: Row) -> Dispatch:
     )
 
 
-def insert(tx: Transaction, dispatches: Sequence[Dispatch]) -> tuple[int, ...]:
-    """Add dispatches; return their ids in order. One that the mail and recipient have already keeps its row and id."""
-    return tuple(_insert(tx, dispatch) for dispatch in dispatches)
+def insert(tx: Transaction, dispatches: Sequence[Dispatch], holder: str = "") -> tuple[int, ...]:
+    """Add dispatches; return their ids in order. One that the mail and recipient have already keeps its row and id.
+
+    One in state SENDING, with a lease, is `holder`'s from the beginning.
+    """
+    return tuple(_insert(tx, dispatch, holder) for dispatch in dispatches)
 
 
-def _insert(tx: Transaction, dispatch: Dispatch) -> int:
+def _insert(tx: Transaction, dispatch: Dispatch, holder: str) -> int:
     notify = dispatch.recipient.notify
     parameters = {
         "mail_id": dispatch.mail_id,
@@ -199,6 +187,7 @@ def _insert(tx: Transaction, dispatch: Dispatch) -> int:
         "attempts": dispatch.attempts,
         "detail": plain(dispatch.detail),
         "lease_until": None if dispatch.lease_until is None else microseconds(dispatch.lease_until),
+        "lease_holder": None if dispatch.lease_until is None else holder,
         "created_at": None if dispatch.created_at is None else microseconds(dispatch.created_at),
     }
     dispatch_id: int | None = tx.value(INSERT, parameters)
@@ -232,12 +221,6 @@ def claim(
     return tuple(claimed)
 
 
-def renew_leases(tx: Transaction, dispatch_ids: Sequence[int], until: datetime, holder: str = "") -> None:
-    """Keep dispatches that `holder` is still sending; what another one has taken or finished meanwhile is left alone."""
-    for dispatch_id in dispatch_ids:
-        tx.execute(RENEW_LEASE, {"dispatch_id": dispatch_id, "until": microseconds(until), "holder": holder})
-
-
 def put_off(tx: Transaction, destination: str, until: datetime, urgency: Urgency = Urgency.TIMED_FLASH) -> int:
     """Let nothing that waits for a destination be tried before `until`; return how many that concerned.
 
@@ -250,26 +233,6 @@ def put_off(tx: Transaction, destination: str, until: datetime, urgency: Urgency
 def hold(tx: Transaction, dispatch_id: int, detail: str) -> None:
     """Stop a dispatch until a person decides. Raises NotFound, NotAllowed."""
     _move(tx, HOLD, {"dispatch_id": dispatch_id, "detail": plain(detail)})
-
-
-def end_leases(tx: Transaction, now: datetime, holder: str = "") -> int:
-    """Let every lease of this holder run out now; return how many there were.
-
-    For the start of a process that holds the data lock: whoever took those leases under that name is dead.
-    """
-    parameters = {"now": microseconds(now), "holder": holder}
-    return tx.execute(END_LEASES[tx.engine], parameters)
-
-
-def give_back(tx: Transaction, now: datetime, in_hand: Collection[int], holder: str = "") -> int:
-    """Let what `holder` has leased and does not have `in_hand` be due now, and its try not count; return how many.
-
-    For a holder whose claim was committed without its hearing of it: nobody has begun to send these.
-    """
-    tx.hold_key("claim")  # such a claim may still be on its way to the disk
-    parameters = {"now": microseconds(now), "holder": holder}
-    lost = [dispatch_id for (dispatch_id,) in tx.rows(LEASES, parameters) if dispatch_id not in in_hand]
-    return sum(tx.execute(GIVE_BACK, parameters | {"dispatch_id": dispatch_id}) for dispatch_id in lost)
 
 
 def settle(

@@ -310,7 +310,7 @@ async def test_a_claim_that_was_committed_unheard_is_due_again_when_the_store_is
     with locked(house):
         loop = asyncio.create_task(dispatcher.run())
         async with asyncio.timeout(60):
-            while not dispatcher._in_doubt:  # the store waits five seconds for its lock, for each batch before
+            while not house.parts.active.in_doubt:  # the store waits five seconds for its lock, for each batch before
                 await asyncio.sleep(0.05)
     life = await house.state(acceptance, RELAYED)
     assert [(d.attempts, len(await tries(house, d))) for d in life.dispatches] == [(1, 1)]

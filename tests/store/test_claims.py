@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailrelay.model.dispatch import DispatchState
 from mailrelay.model.document import Urgency
-from mailrelay.store import Store, dispatches
+from mailrelay.store import Store, dispatches, leases
 from mailrelay.store.transaction import Engine
 from tests.store.queued import LEASE, claim, copies, get, mail_of, mail_to, queue, settle
 from tests.store.samples import NOW, at, dispatch, mail_id
@@ -122,8 +122,8 @@ async def test_a_lease_that_ran_out_is_taken_over(store: Store) -> None:
 async def test_the_leases_of_a_dead_process_can_be_ended_at_once(store: Store) -> None:
     lost = await queue(store, "d", "e")
     assert len(await claim(store)) == 2
-    assert await store.write(lambda tx: dispatches.end_leases(tx, at(1))) == 2
-    assert await store.write(lambda tx: dispatches.end_leases(tx, at(1))) == 0
+    assert await store.write(lambda tx: leases.end(tx, at(1))) == 2
+    assert await store.write(lambda tx: leases.end(tx, at(1))) == 0
     assert [d.dispatch_id for d in await claim(store, 1)] == [d.dispatch_id for d in lost]
 
 
@@ -133,7 +133,7 @@ async def test_a_node_that_starts_again_ends_its_own_leases(store: Store) -> Non
     (first,) = await claim(store, limit=1, holder="a")
     (second,) = await claim(store, limit=1, holder="b")
     both = await store.read(lambda tx: tx.engine) is Engine.SQLITE
-    assert await store.write(lambda tx: dispatches.end_leases(tx, at(1), "b")) == (2 if both else 1)
+    assert await store.write(lambda tx: leases.end(tx, at(1), "b")) == (2 if both else 1)
     again = [d.dispatch_id for d in await claim(store, 1, holder="b")]
     assert again == ([first.dispatch_id] if both else []) + [second.dispatch_id]
 
@@ -142,7 +142,7 @@ async def test_a_lease_is_renewed_by_its_holder_only(store: Store) -> None:
     (queued,) = await queue(store, "d")
     await claim(store, holder="a")
     for holder, until in (("b", NOW + LEASE), ("a", at(5000))):
-        await store.write(lambda tx, h=holder: dispatches.renew_leases(tx, [queued.dispatch_id], at(5000), h))
+        await store.write(lambda tx, h=holder: leases.renew(tx, [queued.dispatch_id], at(5000), h))
         assert (await get(store, queued.dispatch_id)).lease_until == until
 
 
@@ -151,7 +151,7 @@ async def test_what_was_claimed_without_its_holder_hearing_of_it_is_due_again(st
     sending, lost, foreign = await queue(store, "d", "e", "f")
     await claim(store, limit=2, holder="a")
     await claim(store, holder="b")
-    assert await store.write(lambda tx: dispatches.give_back(tx, at(1), {sending.dispatch_id}, "a")) == 1
+    assert await store.write(lambda tx: leases.give_back(tx, at(1), {sending.dispatch_id}, "a", before=at(1) + LEASE)) == 1
     assert [(d.dispatch_id, d.attempts) for d in await claim(store, 1, holder="a")] == [(lost.dispatch_id, 1)]
     assert (await get(store, foreign.dispatch_id)).lease_until == NOW + LEASE
 

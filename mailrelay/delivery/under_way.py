@@ -1,0 +1,53 @@
+"""Which mails are being sent at this moment, in a small file that outlives the process. Who starts next learns what it died in.
+
+Not synced to the disk: it need not outlive the machine, whose end is no mail's fault.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mailrelay.model.identity import MailId
+
+_SLOT = 32  # a mail id has 26 characters
+_FREE = b"\0" * _SLOT
+
+
+class UnderWay:
+    """`left` holds the mails that an earlier process of this folder was sending when it ended; None when that is not known."""
+
+    def __init__(self, path: Path, slots: int = 512) -> None:
+        """Raises OSError when the file cannot be opened. Its room is taken at once, for a full disk must not stop a sending."""
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        written = os.pread(self._file, slots * _SLOT, 0)
+        self.left: frozenset[MailId] | None = _mails(written) if written else None
+        self._slots = slots
+        self._free: list[int] = []
+
+    def forget(self) -> None:
+        """The mails that were left are known in the queue now: begin anew. Raises OSError."""
+        os.pwrite(self._file, _FREE * self._slots, 0)
+        self._free = list(range(self._slots))
+
+    def begin(self, mail_id: MailId) -> int:
+        """Note that a mail is being sent; return the slot, -1 when none was free. Raises OSError."""
+        if not self._free:
+            return -1
+        slot = self._free.pop()
+        os.pwrite(self._file, mail_id.encode().ljust(_SLOT, b"\0"), slot * _SLOT)
+        return slot
+
+    def end(self, slot: int) -> None:
+        """Note that it is not any more. Raises OSError."""
+        if slot >= 0:
+            os.pwrite(self._file, _FREE, slot * _SLOT)
+            self._free.append(slot)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _mails(written: bytes) -> frozenset[MailId]:
+    slots = (written[at : at + _SLOT].rstrip(b"\0") for at in range(0, len(written), _SLOT))
+    return frozenset(MailId(slot.decode("ascii", "replace")) for slot in slots if slot)
