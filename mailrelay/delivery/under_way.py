@@ -20,13 +20,14 @@ class UnderWay:
     def __init__(self, path: Path, slots: int = 512) -> None:
         """Raises OSError when the file cannot be opened. Its room is taken at once, for a full disk must not stop a sending."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        written = os.pread(self._file, slots * _SLOT, 0)
+        written = os.pread(self._file, os.fstat(self._file).st_size, 0)
         self.left: frozenset[MailId] | None = _mails(written) if written else None
         self._slots = slots
         self._free: list[int] = []
 
     def forget(self) -> None:
         """The mails that were left are known in the queue now: begin anew. Raises OSError."""
+        os.ftruncate(self._file, 0)
         os.pwrite(self._file, _FREE * self._slots, 0)
         self._free = list(range(self._slots))
 

@@ -46,6 +46,7 @@ class Pipeline:
         self._parts = parts
         self._late: OrderedDict[tuple[str, str, str], asyncio.Task[Findings]] = OrderedDict()
         self._carrying: set[MailId] = set()
+        self._entering: set[asyncio.Task[entry.Entered]] = set()
 
     def draft(self) -> Draft:
         return self._parts.spool.draft()
@@ -161,12 +162,6 @@ class Pipeline:
             self._parts.bells.ring()
             return refusal
 
-        def enter(tx: Transaction) -> entry.Entered:
-            entered = entry.enter(tx, judgement, office, now, claim=claim)
-            if alongside is not None:
-                alongside(tx, Acceptance(entered.mail_id, repeated=entered.repeated))
-            return entered
-
         try:
             await keep_evidence(self._parts, judgement)
         except BaseException:
@@ -174,20 +169,43 @@ class Pipeline:
                 await asyncio.to_thread(draft.discard)
             raise
         failpoint("accept.before-commit")
-        with parts.active.claim(mail_id, entry.destinations(judgement, office), now) as claim:
-            entered = await self._write(enter, draft)
-            failpoint("accept.after-commit")
-            parts.active.admit(judgement.kept, entered.dispatches)
+        entering = asyncio.create_task(self._enter(judgement, draft, alongside), name=f"enter-{mail_id}")
+        self._entering.add(entering)
+        entering.add_done_callback(self._entered)
+        entered = await asyncio.shield(entering)
         if entered.repeated:
             await asyncio.to_thread(draft.discard)
             log.info("repeated", mail_id=entered.mail_id)
             return Acceptance(entered.mail_id, repeated=True)
-        parts.bells.receipts.set()
-        if any(dispatch.state is DispatchState.QUEUED for dispatch in entered.dispatches):
-            parts.bells.dispatches.set()
         log.info("accepted", mail_id=mail_id, door=judgement.record.message.envelope.origin.door.value)
         failpoint("accept.before-reply")
         return Acceptance(mail_id)
+
+    async def _enter(self, judgement: Judgement, draft: Draft, alongside: Alongside | None) -> entry.Entered:
+        """Enter a mail and see it off. A task of its own: when the door goes away meanwhile, the commit stands, and it is sent."""
+        parts = self._parts
+        office = parts.office()
+        now = parts.now()
+
+        def enter(tx: Transaction) -> entry.Entered:
+            entered = entry.enter(tx, judgement, office, now, claim=claim)
+            if alongside is not None:
+                alongside(tx, Acceptance(entered.mail_id, repeated=entered.repeated))
+            return entered
+
+        with parts.active.claim(draft.mail_id, entry.destinations(judgement, office), now) as claim:
+            entered = await self._write(enter, draft)
+            failpoint("accept.after-commit")
+            parts.active.admit(judgement.kept, entered.dispatches)
+        parts.bells.receipts.set()
+        if any(dispatch.state is DispatchState.QUEUED for dispatch in entered.dispatches):
+            parts.bells.dispatches.set()
+        return entered
+
+    def _entered(self, entering: asyncio.Task[entry.Entered]) -> None:
+        self._entering.discard(entering)
+        if not entering.cancelled():
+            entering.exception()  # told to the door, if it still listens
 
     async def _write(self, closure: Callable[[Transaction], T], draft: Draft) -> T:
         """Commit with the mail's bytes. A full disk is not filled further by what the client sends again and again."""

@@ -108,6 +108,8 @@ class ActiveQueue:
     def open(self, terms: Terms) -> None:
         """A dispatcher begins to serve."""
         self._terms = terms
+        for destination in list(self._waiting):
+            self._begin_next(destination)
 
     def close(self) -> list[Consignment]:
         """It stops: return what it has not begun."""

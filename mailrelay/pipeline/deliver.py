@@ -191,20 +191,23 @@ class Dispatcher:
 
     async def _send(self, consignment: Consignment) -> bool:
         """Send and settle. False: some recipient is to be tried again."""
-        parts, record = self._parts, consignment.record
+        parts, record, sendings = self._parts, consignment.record, consignment.dispatches
         slot = parts.under_way.begin(consignment.mail_id)
+        stranded: list[int] = []
         try:
-            outcomes = await self._outcomes(record, consignment.dispatches)
+            outcomes = await self._outcomes(record, sendings)
+            if any(outcome.scope is Scope.DESTINATION and outcome.result is Result.DEFERRED for outcome in outcomes):
+                stranded = [one for other in self._active.withdraw(consignment.destination) for one in other.ids]
         except asyncio.CancelledError:
-            await self._put_back(consignment.dispatches)
+            await self._put_back(sendings)
             parts.under_way.end(slot)
             raise
         finally:
             if self._active.sent(consignment):
                 parts.bells.dispatches.set()
         failpoint("deliver.after-send")
-        tried = tuple(zip(consignment.dispatches, outcomes, strict=True))
-        settling = asyncio.ensure_future(self._write_down(record, tried))
+        tried = tuple(zip(sendings, outcomes, strict=True))
+        settling = asyncio.ensure_future(self._write_down(record, tried, stranded))
         try:
             await asyncio.shield(settling)
         except asyncio.CancelledError:
@@ -224,19 +227,17 @@ class Dispatcher:
             ids = [dispatch.dispatch_id for dispatch in claimed]
             await self._parts.store.write(lambda tx: leases.hand_back(tx, ids))
 
-    async def _write_down(self, record: MailRecord, tried: Sequence[tuple[Dispatch, Outcome]]) -> None:
+    async def _write_down(
+        self, record: MailRecord, tried: Sequence[tuple[Dispatch, Outcome]], stranded: list[int]
+    ) -> None:
         """Settle. A store that is full or locked for a while is asked again: a try without an end would be made twice.
 
-        When the next hop as a whole is in trouble, what waits here for it goes back into the queue, and is put off with the rest.
+        `stranded` are dispatches that waited here for a next hop in trouble: they go back, and are put off with the rest.
         """
         parts = self._parts
-        waiting: list[int] = []
-        for dispatch, outcome in tried:
-            if outcome.scope is Scope.DESTINATION and outcome.result is Result.DEFERRED:
-                waiting += (one for other in self._active.withdraw(dispatch.destination) for one in other.ids)
 
         def write_down(tx: Transaction) -> None:
-            leases.hand_back(tx, waiting)
+            leases.hand_back(tx, stranded)
             settle(tx, parts.office(), record, tried, parts.now())
 
         while True:
@@ -246,8 +247,8 @@ class Dispatcher:
                 if self._ending or not parts.store.healthy:
                     raise
                 telemetry.error("delivery-store-fault", mail_id=record.message.mail_id, fault=str(fault))
-                if waiting:  # it may have been committed, and these may be ours again before the next try
-                    waiting.clear()
+                if stranded:  # it may have been committed, and these may be ours again before the next try
+                    stranded = []
                     self._active.in_doubt = True
                 await asyncio.sleep(_LOOK)
             else:

@@ -151,7 +151,9 @@ async def test_what_was_claimed_without_its_holder_hearing_of_it_is_due_again(st
     sending, lost, foreign = await queue(store, "d", "e", "f")
     await claim(store, limit=2, holder="a")
     await claim(store, holder="b")
-    assert await store.write(lambda tx: leases.give_back(tx, at(1), {sending.dispatch_id}, "a", before=at(1) + LEASE)) == 1
+    assert (
+        await store.write(lambda tx: leases.give_back(tx, at(1), {sending.dispatch_id}, "a", before=at(1) + LEASE)) == 1
+    )
     assert [(d.dispatch_id, d.attempts) for d in await claim(store, 1, holder="a")] == [(lost.dispatch_id, 1)]
     assert (await get(store, foreign.dispatch_id)).lease_until == NOW + LEASE
 
@@ -218,3 +220,38 @@ async def test_the_next_claim_is_known_in_advance(store: Store) -> None:
     assert await store.read(lambda tx: dispatches.next_due(tx, NOW)) == at(5000)
     await claim(store)
     assert await store.read(dispatches.next_due) == NOW + LEASE
+
+
+async def test_what_nobody_has_begun_to_send_goes_back_as_it_was(store: Store) -> None:
+    new, tried = await queue(store, "d", "e")
+    await store.write(
+        lambda tx: tx.execute("UPDATE dispatch SET attempts = 2 WHERE dispatch_id = :id", {"id": tried.dispatch_id})
+    )
+    claimed = await claim(store)
+    await store.write(lambda tx: leases.hand_back(tx, [d.dispatch_id for d in claimed]))
+    found = [await get(store, d.dispatch_id) for d in (new, tried)]
+    assert [(d.state.value, d.attempts, d.lease_until) for d in found] == [("queued", 0, None), ("deferred", 2, None)]
+    await store.write(lambda tx: leases.hand_back(tx, [new.dispatch_id]))  # not under way: left alone
+    assert (await get(store, new.dispatch_id)).attempts == 0
+
+
+async def test_only_what_was_being_sent_counts_against_a_mail(store: Store) -> None:
+    """A process that keeps dying: the mail that kills it is found, those that it had only claimed are not suspected."""
+    guilty, innocent = await queue(store, "d", "e")
+    for _ in range(4):
+        assert len(await claim(store)) == 2
+        assert await store.write(lambda tx: leases.end(tx, at(0), begun={guilty.mail_id})) == 2
+    assert [d.attempts for d in await claim(store)] == [5, 2]  # of one try it is kept that it may have begun
+    assert innocent.attempts == 0
+
+
+async def test_what_is_being_entered_is_not_taken_for_lost(store: Store) -> None:
+    coming, lost, later = await queue(store, "d", "e", "f")
+    await claim(store, limit=2, holder="a")
+    await claim(store, 1, holder="a")
+    given = await store.write(
+        lambda tx: leases.give_back(tx, at(1), set(), "a", before=at(1) + LEASE, coming={coming.mail_id})
+    )
+    assert given == 1
+    found = [(await get(store, d.dispatch_id)).state.value for d in (coming, lost, later)]
+    assert found == ["sending", "queued", "sending"]

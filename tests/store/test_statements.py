@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mailrelay.store import backlog, dispatches, entries, log, messages, polls, receipts, sqlite
+from mailrelay.store import backlog, dispatches, entries, leases, log, messages, polls, receipts, sqlite
 from mailrelay.store.transaction import Engine, SqliteTransaction
 from tests.store.samples import NOW, dispatch, record
 
-_ROOMS = (backlog, dispatches, entries, log, messages, polls, receipts)
+_ROOMS = (backlog, dispatches, entries, leases, log, messages, polls, receipts)
 _READS_ALL = {"dispatches.COUNTS"}
 
 
