@@ -10,6 +10,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,8 @@ from mailrelay.store.waiting import Job, Waiting, answer
 from mailrelay.telemetry import count, log
 
 BATCH = 128
-ASIDE = 0.01  # seconds that the event loop stands aside for the closures of one batch, at most
+ASIDE = 0.01  # seconds that the event loop stands aside, at most
+TURN = 0.004  # seconds after which it gets a turn between two closures
 
 # Result codes that concern one statement; with any other code the transaction is not to be trusted further.
 _OF_THE_STATEMENT = frozenset(
@@ -44,27 +46,41 @@ class _StandAside:
     """Keeps a loop off the interpreter while closures run: the two would otherwise fight for its lock at every statement.
 
     SQLite gives the lock away around each of its steps, and taking it back from a busy loop costs more than the step. The
-    loop comes to no harm: it stands still for `ASIDE` seconds at most, and whoever it works for waits for the closures anyway.
+    loop comes to no harm: whoever it works for waits for the closures anyway, and it stands still for `ASIDE` seconds at most.
+    After `TURN` seconds it gets its turn between two closures, so that a large batch holds nobody up.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._there = threading.Event()
         self._done = threading.Event()
+        self._since = 0.0
 
-    def __enter__(self) -> None:
-        with suppress(RuntimeError):  # the loop was closed: nobody is in the way
-            self._loop.call_soon_threadsafe(self._wait)
-            self._there.wait(ASIDE)
+    def __enter__(self) -> _StandAside:
+        self._begin()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._done.set()
 
-    def _wait(self) -> None:
-        self._there.set()
-        self._done.wait(ASIDE)
+    def pause(self) -> None:
+        """Between two closures: let the loop have its turn when it has stood still for long enough."""
+        if time.monotonic() - self._since > TURN:
+            self._done.set()
+            self._begin()
+
+    def _begin(self) -> None:
+        there, self._done = threading.Event(), threading.Event()
+        with suppress(RuntimeError):  # the loop was closed: nobody is in the way
+            self._loop.call_soon_threadsafe(_wait, there, self._done)
+            there.wait(ASIDE)
+        self._since = time.monotonic()
+
+
+def _wait(there: threading.Event, done: threading.Event) -> None:
+    there.set()
+    done.wait(ASIDE)
 
 
 class Writer:
@@ -143,8 +159,9 @@ class Writer:
         try:
             connection.execute("BEGIN IMMEDIATE")
             transaction = SqliteTransaction(connection)
-            with _StandAside(ready[0].loop):
+            with _StandAside(ready[0].loop) as loop:
                 for job in ready:
+                    loop.pause()
                     _perform(connection, transaction, job)
             failpoint("writer.before-commit")
             connection.execute("COMMIT")

@@ -6,15 +6,17 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from mailrelay import failpoint
 from mailrelay.model.faults import StoreFault, StoreFull, StoreUnhealthy
-from mailrelay.store import Store, Transaction, log, open_store
+from mailrelay.store import Store, Transaction, log, open_store, writer
 from mailrelay.store.sqlite import LARGE
 from mailrelay.telemetry import counters
 from tests.store.samples import event
@@ -97,6 +99,32 @@ async def test_a_batch_has_at_most_128_closures(store: Store) -> None:
         for number in range(300):
             queue(store.write(_append(str(number))))
     assert counters[("store_commits", ())] - before == 1 + 3  # the one that held the writer, then 128 + 128 + 44
+
+
+async def test_a_large_batch_leaves_the_loop_its_turns(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop stands aside for the closures, here for as long as it takes; between two of them it goes on."""
+    turns, seen = 0, []
+
+    def slow(tx: Transaction) -> None:
+        seen.append(turns)
+        time.sleep(2 * writer.TURN)
+        seen.append(turns)
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    async with batch(store) as queue:
+        for _ in range(6):
+            queue(store.write(slow))
+        monkeypatch.setattr(writer, "ASIDE", 10.0)
+    counting.cancel()
+    before, after = seen[::2], seen[1::2]
+    assert before == after  # it stood still for each closure
+    assert all(later > earlier for earlier, later in pairwise(before))
 
 
 async def test_a_failing_closure_is_undone_alone(store: Store) -> None:
