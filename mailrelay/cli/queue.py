@@ -148,8 +148,8 @@ def _circumstances(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield (
         say("Cùng chặng", "Next hop"),
         say(
-            f"{waiting} lượt chờ, {sending} đang gửi (mỗi lúc nhiều nhất {at_once} thư), {queue['held']} tạm giữ",
-            f"{waiting} waiting, {sending} being sent (at most {at_once} mails at once), {queue['held']} held",
+            f"{waiting} lượt chờ, {sending} đang gửi hoặc sắp gửi (mỗi lúc nhiều nhất {at_once} thư), {queue['held']} tạm giữ",
+            f"{waiting} waiting, {sending} being sent or about to be (at most {at_once} mails at once), {queue['held']} held",
         ),
     )
 

@@ -82,8 +82,8 @@ def explain(dispatch: Dispatch, tries: Tries, queue: Ages, settings: DeliverySet
         return Explanation(
             "turn",
             Text(
-                f"Chờ đến lượt: đang gửi {queue.sending} lượt đến chặng này, mỗi lúc nhiều nhất {settings.per_destination} thư.",
-                f"Waits for its turn: {queue.sending} are being sent to this next hop, {settings.per_destination} mails at once.",
+                f"Chờ đến lượt: {queue.sending} lượt đến chặng này đang gửi hoặc sắp gửi, mỗi lúc {settings.per_destination} thư.",
+                f"Waits for its turn: {queue.sending} go or are about to go to this next hop, {settings.per_destination} mails at once.",
             ),
         )
     return Explanation(
@@ -152,7 +152,7 @@ def _of_sending(dispatch: Dispatch, now: datetime) -> Explanation:
             "Its last try was cut short, with what outcome is not known; it is tried again at once.",
         )
         return Explanation("cut-short", text)
-    return Explanation("sending", Text("Đang được gửi.", "It is being sent now."))
+    return Explanation("sending", Text("Đang được gửi hoặc sắp được gửi.", "It is being sent, or about to be."))
 
 
 def _of_held(dispatch: Dispatch, tries: Tries) -> Explanation:

@@ -96,7 +96,7 @@ def test_an_explanation_is_told_to_people(office: Path) -> None:
     done = run("queue", "explain", "1", "--config", str(office))
     assert "Lần thử trước chưa được; thử lại lúc" in done.stdout
     assert "450 4.2.1 busy mx.example[192.0.2.7]:25" in done.stdout
-    assert "3 lượt chờ, 0 đang gửi (mỗi lúc nhiều nhất 4 thư), 2 tạm giữ" in done.stdout
+    assert "3 lượt chờ, 0 đang gửi hoặc sắp gửi (mỗi lúc nhiều nhất 4 thư), 2 tạm giữ" in done.stdout
     english = run("queue", "explain", "2", "--config", str(office), lang="en_US.UTF-8").stdout
     assert "The next hop is in trouble and all mail for it waits; next try at 20" in english
     assert run("queue", "explain", "99", "--config", str(office)).returncode == 1
