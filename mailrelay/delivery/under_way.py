@@ -6,6 +6,7 @@ Not synced to the disk: it need not outlive the machine, whose end is no mail's 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from mailrelay.model.identity import MailId
@@ -32,18 +33,22 @@ class UnderWay:
         self._free = list(range(self._slots))
 
     def begin(self, mail_id: MailId) -> int:
-        """Note that a mail is being sent; return the slot, -1 when none was free. Raises OSError."""
+        """Note that a mail is being sent; return the slot, -1 when it cannot be noted. Never raises: the store tells of disks."""
         if not self._free:
             return -1
         slot = self._free.pop()
-        os.pwrite(self._file, mail_id.encode().ljust(_SLOT, b"\0"), slot * _SLOT)
+        self._write(slot, mail_id.encode().ljust(_SLOT, b"\0"))
         return slot
 
     def end(self, slot: int) -> None:
-        """Note that it is not any more. Raises OSError."""
+        """Note that it is not any more."""
         if slot >= 0:
-            os.pwrite(self._file, _FREE, slot * _SLOT)
+            self._write(slot, _FREE)
             self._free.append(slot)
+
+    def _write(self, slot: int, content: bytes) -> None:
+        with suppress(OSError):
+            os.pwrite(self._file, content, slot * _SLOT)
 
     def close(self) -> None:
         os.close(self._file)

@@ -112,8 +112,11 @@ class Dispatcher:
             count("dispatches_poisoned")
             telemetry.error("dispatch-poisoned", mail_id=dispatch.mail_id, dispatch=dispatch.dispatch_id)
             parts.bells.receipts.set()
-        for mail_id, record in claimed.records.items():
-            active.admit(record, [dispatch for dispatch in claimed.sound if dispatch.mail_id == mail_id])
+        shares: dict[MailId, list[Dispatch]] = {}
+        for dispatch in claimed.sound:
+            shares.setdefault(dispatch.mail_id, []).append(dispatch)
+        for mail_id, share in shares.items():
+            active.admit(claimed.records[mail_id], share)
         active.backlog = claimed.left
         if claimed.left and (claimed.poisoned or len(claimed.sound) > len(claimed.records)):
             return 0.0  # mails with many recipients may have hidden others from the claim

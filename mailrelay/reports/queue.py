@@ -83,7 +83,7 @@ def explain(dispatch: Dispatch, tries: Tries, queue: Ages, settings: DeliverySet
             "turn",
             Text(
                 f"Chờ đến lượt: {queue.sending} lượt đến chặng này đang gửi hoặc sắp gửi, mỗi lúc {settings.per_destination} thư.",
-                f"Waits for its turn: {queue.sending} go or are about to go to this next hop, {settings.per_destination} mails at once.",
+                f"Waits for its turn: {queue.sending} are being sent there or about to be, {settings.per_destination} at once.",
             ),
         )
     return Explanation(

@@ -69,3 +69,11 @@ def test_foul_content_is_no_fault(tmp_path: Path) -> None:
     path = tmp_path / "under-way"
     path.write_bytes(os.urandom(50))
     assert left(path) is not None
+
+
+def test_a_disk_in_trouble_is_no_fault_of_the_sending(tmp_path: Path) -> None:
+    under_way = opened(tmp_path / "under-way")
+    slot = under_way.begin(A)
+    under_way.close()
+    assert under_way.begin(B) >= 0
+    under_way.end(slot)
