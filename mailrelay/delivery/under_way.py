@@ -51,7 +51,8 @@ class UnderWay:
             os.pwrite(self._file, content, slot * _SLOT)
 
     def close(self) -> None:
-        os.close(self._file)
+        descriptor, self._file = self._file, -1  # never another file's
+        os.close(descriptor)
 
 
 def _mails(written: bytes) -> frozenset[MailId]:
