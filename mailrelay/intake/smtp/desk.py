@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from mailrelay.intake.smtp.data import disk_refusal
 from mailrelay.intake.smtp.limits import ConnectionCount, Failures, Limits
-from mailrelay.intake.smtp.quota import Quota
+from mailrelay.intake.smtp.quota import Quota, Share
 from mailrelay.intake.smtp.replies import Wording
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory
@@ -60,22 +60,28 @@ class Desk:
     hindrance: Callable[[], str] = lambda: ""
     acceptances: set[asyncio.Task[Acceptance]] = field(default_factory=set)
 
-    async def hand_in(self, envelope: Envelope, draft: DraftLike) -> Acceptance:
+    async def hand_in(self, envelope: Envelope, draft: DraftLike, share: Share | None = None) -> Acceptance:
         """Let the house accept a mail; a fault of the house is a temporary refusal, with the mail id in the log.
 
-        A client that hangs up stops the waiting, never the acceptance.
+        A client that hangs up stops the waiting, never the acceptance, nor that the mail is paid for out of its `share`.
         """
-        task = asyncio.ensure_future(self._accept(envelope, draft))
+        task = asyncio.ensure_future(self._accept(envelope, draft, share))
         self.acceptances.add(task)
         task.add_done_callback(self.acceptances.discard)
         return await asyncio.shield(task)
 
-    async def _accept(self, envelope: Envelope, draft: DraftLike) -> Acceptance:
+    async def _accept(self, envelope: Envelope, draft: DraftLike, share: Share | None) -> Acceptance:
         try:
-            return await self.accept(envelope, draft)
+            acceptance = await self.accept(envelope, draft)
+            if share is not None and not acceptance.refusal and not acceptance.repeated:
+                share.spend(asyncio.get_running_loop().time())
+            return acceptance
         except Exception as fault:
             log.exception("acceptance-fault", mail_id=draft.mail_id, door=envelope.origin.door)
             return Acceptance(None, refusal_of(fault))
+        finally:
+            if share is not None:
+                share.give_back()
 
 
 def refusal_of(fault: Exception) -> str:

@@ -14,6 +14,7 @@ from mailrelay.intake.smtp.content import Content
 from mailrelay.intake.smtp.envelope import MailCommand, parse_mail, parse_rcpt
 from mailrelay.intake.smtp.formalities import Formalities
 from mailrelay.intake.smtp.peers import XCLIENT, XFORWARD, RealClient, promise_of, read_client
+from mailrelay.intake.smtp.quota import Share
 from mailrelay.intake.smtp.replies import Complaint
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory
@@ -32,8 +33,13 @@ class _Mail:
 
     command: MailCommand
     recipients: list[Recipient] = field(default_factory=list)
-    outside: int = 0  # recipients that count for the quota
+    share: Share | None = None  # of its login's quota, once it has a recipient outside
     content: Content | None = None  # open between BDAT chunks
+
+    def give_back(self) -> None:
+        """The mail goes nowhere: its login may use its share of the quota for another."""
+        if self.share is not None:
+            self.share.give_back()
 
 
 class Session(Formalities):
@@ -198,12 +204,12 @@ class Session(Formalities):
             return Complaint(answer.refusal, answer.values)
         if origin.login is None or directory.is_local(recipient.address):
             return None
-        refusal = self._desk.quota.refusal(origin.login, mail.outside + 1, self.loop.time())
+        mail.share = mail.share or self._desk.quota.share(origin.login)
+        refusal = mail.share.take(self.loop.time())
         if refusal:
             log.warning("quota", login=origin.login, refusal=refusal)
             hours = f"{limits.quota_time.total_seconds() / 3600:g}"
             return Complaint(refusal, {"login": origin.login, "hours": hours})
-        mail.outside += 1
         return None
 
     def _origin(self) -> Origin:
@@ -281,16 +287,16 @@ class Session(Formalities):
         envelope = self._envelope(mail)
         self._asserted, self._forwarded = None, _NOBODY
         if content.complaint is not None:
+            mail.give_back()
             await asyncio.to_thread(content.discard)  # it syncs a folder
             await self._answer(mail, content.complaint)
             return
         self.stop_waiting()
-        acceptance = await self._desk.hand_in(envelope, content.give())
+        acceptance = await self._desk.hand_in(envelope, content.give(), mail.share)
         self.progressed()
         if acceptance.refusal:
             await self._answer(mail, Complaint(acceptance.refusal, acceptance.values))
         else:
-            self._desk.quota.spend(envelope.origin.login or "", mail.outside, self.loop.time())
             await self._answer(mail, acceptance)
 
     async def _answer(self, mail: _Mail, result: Acceptance | Complaint) -> None:
@@ -311,8 +317,10 @@ class Session(Formalities):
         return flows or self._login is not None or super().must_stay(now)
 
     def end_mail(self) -> None:
-        if self._mail is not None and self._mail.content is not None:
-            self._mail.content.discard()
+        if self._mail is not None:
+            self._mail.give_back()
+            if self._mail.content is not None:
+                self._mail.content.discard()
         self._mail, self._asserted, self._forwarded = None, None, _NOBODY
 
     # ── listed neighbours ──
