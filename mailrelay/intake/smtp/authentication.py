@@ -164,9 +164,7 @@ class Login:
         failures, now = self._desk.failures, self._conversation.loop.time
         box = account_of(self._desk.directory(), credentials.login)
         login = box.login if box else credentials.login
-        minutes = failures.minutes_locked(self._client, login, now())
-        if minutes:
-            await self._conversation.refuse("auth-locked", minutes=str(minutes))
+        if await self._is_locked(login):
             return None
         self._conversation.stop_waiting()
         try:
@@ -174,6 +172,9 @@ class Login:
         except Exception:
             log.exception("password-check-fault")
             await self._conversation.refuse("auth-unavailable")
+            return None
+        # Others may have failed meanwhile: whoever guesses in many sessions at once learns no more than in one.
+        if await self._is_locked(login):
             return None
         if right and box is not None:
             failures.succeed(self._client, login)
@@ -188,3 +189,10 @@ class Login:
         if self._failed >= self._desk.limits.auth_failures_per_session:
             await self._conversation.refuse("too-many-errors")
         return None
+
+    async def _is_locked(self, login: str) -> bool:
+        """Refuse while the login or the client is locked."""
+        minutes = self._desk.failures.minutes_locked(self._client, login, self._conversation.loop.time())
+        if minutes:
+            await self._conversation.refuse("auth-locked", minutes=str(minutes))
+        return bool(minutes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime
 from dataclasses import replace
@@ -109,6 +110,28 @@ async def test_three_wrong_passwords_end_the_session_and_ten_lock_the_login(open
         locked = await client.login()
         assert locked.startswith("454-4.7.0") and "Doi 15 phut" in locked
         assert await client.login("vanthu.syt") == GOOD
+
+
+async def test_guesses_at_the_same_time_are_no_more_than_guesses_one_by_one(open_office: Any) -> None:
+    """The right one is answered last, when the login is locked: it is not told from a wrong one."""
+    guesses = ["a", "b", "c", "d", "e", PASSWORD]
+    order = asyncio.Condition()
+    asked: list[str] = []
+    answered: list[str] = []
+
+    async def in_order(login: str, password: str) -> bool:
+        asked.append(password)
+        async with order:
+            order.notify_all()
+            await order.wait_for(lambda: len(asked) == 6 and len(answered) == guesses.index(password))
+            answered.append(password)
+            order.notify_all()
+        return password == PASSWORD
+
+    async with open_office(check_password=in_order, limits=replace(QUICK, auth_failures_per_login=4)) as office:
+        clients = [await office.connect(Door.SUBMISSIONS) for _ in guesses]
+        replies = await asyncio.gather(*(c.login(password=g) for c, g in zip(clients, guesses, strict=True)))
+        assert ["[auth-locked]" in reply for reply in replies] == [False] * 4 + [True] * 2
 
 
 async def test_a_password_server_that_fails_is_temporary_and_costs_nothing(open_office: Any) -> None:
