@@ -353,6 +353,8 @@ class Session(Formalities):
         told = await self._tell("XCLIENT", argument)
         if told is None:
             return
+        if told.peer is not None and told.peer != self._peer:
+            self._login, self._exchange = None, None  # those of the client before
         self.speak_for(told.peer or "")
         if not self._counted:
             await self.refuse("too-many-connections")

@@ -104,6 +104,25 @@ async def test_a_login_told_by_xclient_stays_until_another_word_of_it(open_offic
         assert session._login is None
 
 
+@pytest.mark.parametrize(
+    ("told", "login"),
+    [
+        ("ADDR=192.0.2.7", "nam.stc"),
+        ("ADDR=192.0.2.8", None),
+        ("ADDR=[UNAVAILABLE]", None),
+        ("ADDR=192.0.2.8 LOGIN=vanthu.syt", "vanthu.syt"),
+    ],
+)
+async def test_the_login_of_one_client_is_not_that_of_the_next(open_office: Any, told: str, login: str | None) -> None:
+    """A neighbour may use one connection for many clients, and say nothing of a login where there is none."""
+    async with open_office(rights_of=_rights("xclient", "login")) as office:
+        client = await office.connect()
+        session = next(iter(office.door._sessions))
+        assert (await client.ask("XCLIENT ADDR=192.0.2.7 LOGIN=nam.stc")).startswith("220")
+        assert (await client.ask(f"XCLIENT {told}")).startswith("220")
+        assert session._login == login
+
+
 async def test_xclient_with_an_unknown_login_is_no_login(open_office: Any) -> None:
     async with open_office(rights_of=_rights("xclient", "login")) as office:
         client = await office.connect()
