@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from itertools import product
+from itertools import groupby
 from pathlib import Path
 
 from mailrelay.config.accounts import MISSING
@@ -19,10 +19,9 @@ from mailrelay.config.settings import Settings
 from mailrelay.config.settings_file import SETTINGS_FILE, read_settings
 from mailrelay.model.agency import Directory, SecretRef
 from mailrelay.model.decision import Action
-from mailrelay.model.document import MessageClass, Secrecy
-from mailrelay.model.fact import FACTS
-from mailrelay.model.rule import RuleBook
-from mailrelay.model.ruling import rule_on
+from mailrelay.model.document import Secrecy
+from mailrelay.model.rule import Rule, RuleBook
+from mailrelay.model.ruling import may_match
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +55,31 @@ def secrets_of(directory: Directory) -> tuple[SecretRef, ...]:
 
 
 def _must_refuse_secrets(rulebook: RuleBook, problems: Problems) -> None:
-    """No province may loosen this (Law 29/2018/QH14): a book that lets a marked paper pass is not a rule book for us."""
-    usual = {fact.name: fact.default for fact in FACTS.values()}
-    marks = (Secrecy.CONFIDENTIAL, Secrecy.SECRET, Secrecy.TOP_SECRET)
-    classes = (MessageClass.DOCUMENT, MessageClass.EXCHANGE, MessageClass.LETTER)
-    for secrecy, message_class, authenticated in product(marks, classes, (True, False)):
-        facts = {**usual, "secrecy": secrecy, "class": message_class, "authenticated": authenticated}
-        if rule_on(rulebook.rules, facts).action is not Action.REJECT:
+    """No province may loosen this (Law 29/2018/QH14): a book that lets a marked paper pass is not a rule book for us.
+
+    The strongest action over all files wins, so that one file without a way round its refusal is enough.
+    """
+    files = [tuple(rules) for _, rules in groupby(rulebook.rules, lambda rule: rule.file)]
+    for mark in (Secrecy.CONFIDENTIAL, Secrecy.SECRET, Secrecy.TOP_SECRET):
+        if not any(_always_rejects(rules, {"secrecy": mark.value}) for rules in files):
             problems.add(
                 Position(POLICIES),
                 "các quy tắc không từ chối văn bản có dấu chỉ độ mật (xem 20-secrets.yaml kèm theo hệ thống)",
                 "the rules do not reject documents that bear a secrecy mark (see the shipped 20-secrets.yaml)",
             )
             return
+
+
+def _always_rejects(rules: Iterable[Rule], known: Mapping[str, str]) -> bool:
+    """Whether one file's list ends in a refusal of whatever has these facts, be the others what they may."""
+    for rule in rules:
+        if rule.action is None or not rule.enabled or rule.shadow or not may_match(rule, known):
+            continue
+        if rule.action is not Action.REJECT:
+            return False
+        if all(matcher.fact in known for matcher in rule.when):
+            return True
+    return False
 
 
 def _fit_together(settings: Settings, rows: Rows, problems: Problems) -> None:

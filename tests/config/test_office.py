@@ -142,3 +142,41 @@ def test_a_settings_file_that_cannot_be_read_is_one_problem(office: Path) -> Non
     (office / "mailrelay.toml").write_text("[listen\n")
     (problem,) = problems_of(office)
     assert problem.startswith("mailrelay.toml:1:")
+
+
+@pytest.mark.parametrize(
+    "gap",
+    [
+        "sender_role: [clerk]",
+        "recipient_is_local: true",
+        "class: [document, exchange, letter]",  # a receipt may bear a mark, too
+        "sender: {not: [chutich@hoabinh.gov.vn]}",
+    ],
+)
+def test_a_rule_against_secrets_has_no_exceptions(office: Path, gap: str) -> None:
+    book = office / "policies" / "20-secrets.yaml"
+    rule = "when: {secrecy: {at_least: confidential}"
+    book.write_text(book.read_text("utf-8").replace(rule, f"{rule}, {gap}"), "utf-8")
+    (problem,) = problems_of(office)
+    assert problem.startswith("policies:") and "dấu chỉ độ mật" in problem
+
+
+def test_no_rule_before_it_takes_secrets_out_of_the_rule_against_them(office: Path) -> None:
+    book = office / "policies" / "20-secrets.yaml"
+    way_out = "rules:\n  - {id: way-out, when: {urgency: flash}, then: relay, reason: {vi: a, en: b}}\n"
+    book.write_text(book.read_text("utf-8").replace("rules:\n", way_out), "utf-8")
+    (problem,) = problems_of(office)
+    assert problem.startswith("policies:") and "dấu chỉ độ mật" in problem
+
+
+def test_the_rule_against_secrets_may_be_written_in_pieces_and_after_stricter_ones(office: Path) -> None:
+    book = office / "policies" / "20-secrets.yaml"
+    text = book.read_text("utf-8").partition("tests:")[0]
+    pieces = (
+        "  - {id: from-strangers, when: {authenticated: false, secrecy: secret}, then: reject, refusal: policy,"
+        " reason: {vi: a, en: b}}\n"
+        "  - {id: not-of-secrets, when: {secrecy: none, urgency: flash}, then: hold, reason: {vi: a, en: b}}\n"
+        "  - {id: highest, when: {secrecy: top_secret}, then: reject, refusal: secret-document, reason: {vi: a, en: b}}\n"
+    )
+    book.write_text(text.replace("rules:\n", f"rules:\n{pieces}"), "utf-8")
+    assert load_office(office).rulebook.rules
