@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from mailrelay.config.accounts import MISSING
 from mailrelay.config.directory import read_directory
@@ -119,20 +120,16 @@ def _fit_together(settings: Settings, rows: Rows, problems: Problems) -> None:
 def _password_server(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """What is missing for the chosen backend: names of settings and why, in both languages."""
     backend, ldap = settings.auth.backend, settings.ldap
-    servers = {"dovecot": settings.auth.dovecot, "imap": settings.auth.imap, "ldap": ldap.servers}
+    servers: dict[str, Any] = {"dovecot": settings.auth.dovecot, "imap": settings.auth.imap, "ldap": ldap.servers}
     if not servers.get(backend, True):
         name = "ldap.servers" if backend == "ldap" else f"auth.{backend}"
         yield name, "máy chủ kiểm tra mật khẩu", "the server that checks passwords"
-    if backend != "ldap":
-        return
-    if not ldap.bind and (not ldap.base or ldap.filter is None):
+    if backend == "ldap" and not ldap.bind and (not ldap.base or ldap.filter is None):
         yield "ldap.bind, ldap.base + ldap.filter", "cách tìm ra tài khoản", "the way to an account"
-    if ldap.tls == "none" and not all(_is_loopback(place.host) for place in ldap.servers):
-        yield (
-            "ldap.tls",
-            "mật khẩu không được đi qua mạng mà không mã hóa",
-            "no password may cross a network in clear text",
-        )
+    tls = {"imap": ("auth.imap_tls", settings.auth.imap_tls), "ldap": ("ldap.tls", ldap.tls)}
+    name, chosen = tls.get(backend, ("", ""))
+    if chosen == "none" and not all(_is_loopback(place.host) for place in servers[backend]):
+        yield name, "mật khẩu không được đi qua mạng mà không mã hóa", "no password may cross a network in clear text"
 
 
 def _is_loopback(host: str) -> bool:

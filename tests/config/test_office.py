@@ -98,6 +98,17 @@ def test_a_password_server_must_be_named(office: Path, backend: str) -> None:
     assert [problem for problem in problems_of(office) if f"auth.{backend}" in problem]
 
 
+@pytest.mark.parametrize(("server", "good"), [("10.0.0.7:143", False), ("127.0.0.1:143", True), ("[::1]:143", True)])
+def test_no_password_goes_to_another_machine_in_the_clear(office: Path, server: str, good: bool) -> None:
+    chosen = {"domain": "hoabinh.gov.vn", "auth.backend": "imap", "auth.imap": [server], "auth.imap_tls": "none"}
+    write_sample_office(office, chosen)
+    if good:
+        assert load_office(office).settings.auth.imap_tls == "none"
+    else:
+        (problem,) = problems_of(office)
+        assert problem.startswith("mailrelay.toml:") and "auth.imap_tls" in problem and "không mã hóa" in problem
+
+
 @pytest.mark.parametrize(
     ("ldap", "missing"),
     [
