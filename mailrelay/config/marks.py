@@ -62,6 +62,9 @@ class Node:
             yield from item.walk()
 
 
+_TOO_DEEP = ("lồng nhau quá sâu", "nested too deeply")
+
+
 class _Refused(Exception):
     """The text has a form that is not allowed; the problem has been noted."""
 
@@ -135,7 +138,7 @@ class _YamlTree:
         if event.tag is not None and event.tag != "!":
             self._refuse(event, "không dùng thẻ !kiểu của YAML", "YAML tags are not allowed")
         if depth > MAX_DEPTH:
-            self._refuse(event, "lồng nhau quá sâu", "nested too deeply")
+            self._refuse(event, *_TOO_DEEP)
         if isinstance(event, yaml.MappingStartEvent):
             return self._at(event, self._mapping(depth))
         if isinstance(event, yaml.SequenceStartEvent):
@@ -196,16 +199,23 @@ def read_toml(path: Path, name: str, problems: Problems) -> Node | None:
     if text is None:
         return None
     try:
+        return _toml_tree(text, name, problems)
+    except RecursionError:
+        problems.add(Position(name), *_TOO_DEEP)
+        return None
+
+
+def _toml_tree(text: str, name: str, problems: Problems) -> Node | None:
+    try:
         plain = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
+    except ValueError as fault:  # mostly TOMLDecodeError; a number of thousands of digits is none
         place = _TOML_PLACE.search(str(fault))
         at_end = len(text.splitlines()) or 1
         line, column = (int(place[1]), int(place[2])) if place and place[1] else (at_end, 1)
         what = clipped(_TOML_PLACE.sub("", str(fault)))
         problems.add(Position(name, line, column), f"sai cú pháp TOML: {what}", f"TOML syntax: {what}")
         return None
-    places = _toml_places(text)
-    return _toml_node(plain, name, (), places, (1, 1))
+    return _toml_node(plain, name, (), _toml_places(text), (1, 1))
 
 
 def _toml_places(text: str) -> dict[tuple[str, ...], tuple[int, int]]:
@@ -237,6 +247,8 @@ def _toml_path(text: str) -> tuple[str, ...]:
 def _toml_node(
     value: Any, name: str, path: tuple[str, ...], places: dict[tuple[str, ...], tuple[int, int]], above: tuple[int, int]
 ) -> Node:
+    if len(path) > MAX_DEPTH:
+        raise RecursionError(name)
     line, column = places.get(path, above)
     here = (line, column)
     if isinstance(value, dict):

@@ -49,7 +49,13 @@ class Secrets:
                 f"tệp bí mật mở cho người khác đọc (quyền {mode}); hãy chạy: chmod 600",
                 f"the secret is open to others (mode {mode}); run: chmod 600",
             )
-        return None if os.access(path, os.R_OK) else ("không có quyền đọc", "no permission to read")
+        if not os.access(path, os.R_OK):
+            return "không có quyền đọc", "no permission to read"
+        try:
+            path.read_text("utf-8")
+        except UnicodeDecodeError:
+            return "không phải chữ ở bảng mã UTF-8", "not text in UTF-8"
+        return None
 
     def _find(self, name: str) -> tuple[Path, int]:
         """The file of a secret and the mode bits that it must not have."""

@@ -62,3 +62,11 @@ def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MAILRELAY_SEAL")
     with pytest.raises(ConfigFault, match="MAILRELAY_SEAL"):
         Secrets(tmp_path).read(SecretRef("env", "MAILRELAY_SEAL"))
+
+
+def test_a_secret_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "k").write_bytes(b"\xff\xfe secret-value")
+    (tmp_path / "k").chmod(0o600)
+    with pytest.raises(ConfigFault) as fault:
+        Secrets(tmp_path).read(SecretRef("file", "k"))
+    assert "UTF-8" in str(fault.value) and "secret-value" not in str(fault.value)

@@ -225,3 +225,14 @@ def test_the_sample_file_takes_values_and_refuses_unknown_names(tmp_path: Path) 
 )
 def test_a_password_in_the_stores_address_is_seen(url: str, given: bool) -> None:
     assert bears_password(url) is given
+
+
+@pytest.mark.parametrize("value", ["[" * 5000 + "]" * 5000, "9" * 5000, "{a = " * 600 + "1" + "}" * 600])
+def test_a_value_that_no_reader_takes_is_a_problem_of_the_file(tmp_path: Path, value: str) -> None:
+    (problem,) = problems_of(tmp_path, f'domain = "hoabinh.gov.vn"\nx = {value}\n')
+    assert problem.startswith("mailrelay.toml:") and len(problem) < 400
+
+
+def test_a_key_of_endless_depth_is_a_problem(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, f'domain = "hoabinh.gov.vn"\n{".".join("a" * 3000)} = 1\n')
+    assert problem.startswith("mailrelay.toml:") and "lồng nhau quá sâu" in problem
