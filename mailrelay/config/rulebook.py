@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -37,13 +38,13 @@ def read_rulebook(config_dir: Path, problems: Problems, *, run_tests: bool = Tru
     reader = _BookReader(problems)
     contents: dict[str, object] = {}
     for path in _files(config_dir / POLICIES, problems):
-        name = f"{POLICIES}/{path.name}"
+        name = f"{POLICIES}/{_shown(path)}"
         tree = read_yaml(path, name, problems)
         if tree is not None:
             refuse_inline_secrets(tree, problems)
             reader.file(name, tree)
             rules = tree.mapping.get("rules")
-            contents[path.name] = rules[1].plain() if rules else None
+            contents[_shown(path)] = rules[1].plain() if rules else None
     reader.check_references()
     rulebook = RuleBook(tuple(reader.rules), tuple(reader.tests), digest(contents))
     if run_tests and not problems:
@@ -62,13 +63,18 @@ def _files(folder: Path, problems: Problems) -> list[Path]:
     for path in found:
         if not _FILE_NAME.match(path.name):
             problems.add(
-                Position(f"{POLICIES}/{path.name}"),
+                Position(f"{POLICIES}/{_shown(path)}"),
                 "tên tệp phải như 10-ten-tep.yaml: số quyết định thứ tự đọc",
                 "name the file like 10-some-name.yaml: the number gives the order of reading",
             )
     if not found:
         problems.add(place, "thư mục policies không có quy tắc nào", "the folder policies holds no rules")
     return found
+
+
+def _shown(path: Path) -> str:
+    """A file's name as text, whatever its octets are."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
 def _note_failures(rulebook: RuleBook, problems: Problems) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -195,3 +196,12 @@ def test_the_shipped_book_loads_with_its_words() -> None:
     assert "forget-content" in secret.obligations
     assert isinstance(secret.remedy, Text) and secret.basis
     assert len(book.digest) == 64
+
+
+def test_a_file_name_that_is_no_text_is_a_problem_like_any_bad_name(tmp_path: Path) -> None:
+    book_of(tmp_path, f10_a=RULE.replace("CONDITION", "class: letter"))
+    Path(os.fsdecode(os.fsencode(tmp_path / "policies") + b"/20-\xff.yaml")).write_text("title: x\n", "utf-8")
+    with pytest.raises(ConfigFault) as fault:
+        load_rulebook(tmp_path)
+    (problem,) = fault.value.problems
+    assert problem.encode().startswith("policies/20-�.yaml:1:1: tên tệp phải như".encode())
