@@ -163,6 +163,19 @@ def test_limits_of_nothing_are_refused(tmp_path: Path) -> None:
     ]
 
 
+def test_times_of_nothing_are_refused_where_the_house_would_never_rest(tmp_path: Path) -> None:
+    """No pause between tries or looks keeps the house busy for ever; no time for a step lets nothing pass."""
+    positive = {"durations", "period"}
+    names = [row.name for row in settings_table() if row.form in positive]
+    for name in names:
+        section, _, key = name.rpartition(".")
+        value = '["1m", "0s"]' if name == "delivery.schedule" else '"0s"'
+        (problem,) = problems_of(tmp_path, f'domain = "hoabinh.gov.vn"\n[{section}]\n{key} = {value}\n')
+        assert problem.startswith("mailrelay.toml:3:1: thời gian phải dài hơn 0"), name
+    assert {"imap.poll_interval", "delivery.schedule", "inspection.revocation_every", "accept.deadline"} <= set(names)
+    assert settings_of(tmp_path, 'domain = "hoabinh.gov.vn"\n[limits]\nauth_delay = "0s"\nerror_delay = "0s"\n')
+
+
 def test_a_missing_secret_is_a_problem(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, 'domain = "hoabinh.gov.vn"\n[dkim]\nrsa_key = "file:dkim.pem"\n')
     assert len(problems) == 1 and problems[0].startswith("mailrelay.toml:3:1: không có bí mật này")

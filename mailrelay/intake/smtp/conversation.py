@@ -18,7 +18,7 @@ from mailrelay.intake.smtp.command_line import FOREIGN, fault_of
 from mailrelay.intake.smtp.crowd import make_room
 from mailrelay.intake.smtp.data import BLOCK, ConnectionGone
 from mailrelay.intake.smtp.desk import Desk, refusal_of
-from mailrelay.intake.smtp.limits import LOCAL, client_of, is_loopback
+from mailrelay.intake.smtp.limits import LOCAL, client_of, is_loopback, plain_address
 from mailrelay.intake.smtp.peers import read_proxy
 from mailrelay.intake.smtp.replies import Complaint, render
 from mailrelay.intake.smtp.stream import has_line, set_limit, take_all
@@ -86,7 +86,7 @@ class Conversation(SMTP):
         if over_tls:
             return
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else LOCAL
+        self._peer = plain_address(peer[0]) if isinstance(peer, tuple) else LOCAL
         self._client = client_of(self._peer)
         self._rights = self._desk.rights_of(self._peer)
         self._sessions.add(self)

@@ -65,15 +65,24 @@ class Pace:
         return min(now + limits.block_time.total_seconds(), self._started + whole)
 
 
+def plain_address(peer: str) -> str:
+    """A peer's address as settings, SPF and people write it: on a socket of both families IPv4 comes as ::ffff:192.0.2.7."""
+    if not peer.lower().startswith("::ffff:"):
+        return peer
+    try:
+        address = ipaddress.IPv6Address(peer)
+    except ValueError:
+        return peer
+    return str(address.ipv4_mapped or peer)
+
+
 def client_of(peer: str) -> str:
     """The name under which a peer is counted: its IPv4 address, or the /64 of its IPv6 address."""
     try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
+        address = ipaddress.ip_address(plain_address(peer).partition("%")[0])
     except ValueError:
         return peer
     if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((int(address), 64), strict=False))
     return str(address)
 

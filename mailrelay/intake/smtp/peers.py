@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from aiosmtpd.proxy_protocol import V2_CMD, get_proxy
 
+from mailrelay.intake.smtp.limits import plain_address
 from mailrelay.intake.smtp.replies import Complaint
 from mailrelay.model.decision import Action
 
@@ -78,7 +79,7 @@ def _address(text: str) -> str | None:
     """A plain IP address, "" for none, None for what is no address. IPv6 is written IPV6:… by XCLIENT."""
     plain = text[5:] if text[:5].upper() == "IPV6:" else text
     try:
-        return str(ipaddress.ip_address(plain)) if plain else ""
+        return plain_address(str(ipaddress.ip_address(plain))) if plain else ""
     except ValueError:
         return None
 
@@ -102,4 +103,4 @@ async def read_proxy(reader: asyncio.StreamReader) -> str:
         raise ConnectionError(f"bad PROXY header: {header.error}")
     if header.command == V2_CMD.LOCAL or header.src_addr is None or isinstance(header.src_addr, str | bytes):
         return ""
-    return str(header.src_addr)
+    return plain_address(str(header.src_addr))

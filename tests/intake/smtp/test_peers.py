@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 import struct
 from collections.abc import Callable
@@ -13,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailrelay.intake.smtp.door import Listener
 from mailrelay.intake.smtp.peers import XCLIENT, XFORWARD, RealClient, read_client, read_proxy
 from mailrelay.intake.smtp.replies import Complaint
 from mailrelay.model.decision import Action
 from mailrelay.model.envelope import Door
+from tests.intake.smtp.office import Client
 
 ALL = frozenset({"xclient", "xforward", "login"})
 
@@ -297,3 +300,26 @@ async def test_a_login_is_asserted_for_a_neighbours_own_clients_only(
         for line in told:
             assert (await client.ask(line))[:3] in ("220", "250")
         assert (await _origin(office, client, sender="nam.stc@hoabinh.gov.vn")).login == login
+
+
+async def test_an_ipv4_neighbour_is_known_on_a_socket_of_both_families(open_office: Any) -> None:
+    """systemd opens its ports for both: an IPv4 client is ::ffff:127.0.0.1 there."""
+    sock = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    async with open_office(doors=(), rights_of=_rights("xclient")) as office:
+        office.door._listeners = (Listener(Door.LMTP, sockets=(sock,)),)
+        await office.door.start()
+        client = Client(*await asyncio.open_connection("127.0.0.1", sock.getsockname()[1]))
+        assert (await client.reply()).startswith("220")
+        assert "XCLIENT" in await client.ask("LHLO x")
+        assert (await _origin(office, client)).peer == "127.0.0.1"
+
+
+@pytest.mark.parametrize("told", ["::ffff:192.0.2.7", "IPV6:::ffff:192.0.2.7"])
+async def test_an_ipv4_client_is_told_in_any_form(open_office: Any, told: str) -> None:
+    async with open_office(rights_of=_rights("xclient", "xforward")) as office:
+        client = await office.connect()
+        await client.ask(f"XFORWARD ADDR={told}")
+        assert (await _origin(office, client)).peer == "192.0.2.7"
+        await client.ask(f"XCLIENT ADDR={told}")
+        await client.ask("EHLO x")
+        assert (await _origin(office, client)).peer == "192.0.2.7"
