@@ -88,21 +88,21 @@ class LimitSettings:
         "when the door is full: strangers that bring nothing forward for this time give way",
     )
     handshake_time: timedelta = setting(
-        timedelta(seconds=30), "duration", "thời gian bắt tay TLS", "time for a TLS handshake"
+        timedelta(seconds=30), "period", "thời gian bắt tay TLS", "time for a TLS handshake"
     )
-    command_time: timedelta = setting(
-        timedelta(minutes=5), "duration", "thời gian chờ mỗi lệnh", "time for one command"
-    )
+    command_time: timedelta = setting(timedelta(minutes=5), "period", "thời gian chờ mỗi lệnh", "time for one command")
     data_time: timedelta = setting(
-        timedelta(hours=2), "duration", "thời gian dài nhất để gửi một thư", "time for one mail"
+        timedelta(hours=2), "period", "thời gian dài nhất để gửi một thư", "time for one mail"
     )
     block_time: timedelta = setting(
         timedelta(minutes=3),
-        "duration",
+        "period",
         "thời gian im lặng dài nhất trong khi gửi thư",
         "longest silence within a mail",
     )
-    minimum_rate: int = setting(64, "size", "tốc độ chậm nhất, tính theo giây", "slowest accepted rate, per second")
+    minimum_rate: int = setting(
+        64, "size", "tốc độ chậm nhất, tính theo giây; 0: không xét", "slowest accepted rate, per second; 0: none"
+    )
     rate_grace: timedelta = setting(
         timedelta(minutes=2), "duration", "chưa xét tốc độ trong thời gian đầu này", "time before the rate matters"
     )
@@ -193,7 +193,7 @@ class QuotaSettings:
         "số người nhận ngoài tỉnh của một tài khoản trong quota.time",
         "outside recipients of a login within quota.time",
     )
-    time: timedelta = setting(timedelta(hours=1), "duration", "khoảng thời gian tính", "the time that is looked at")
+    time: timedelta = setting(timedelta(hours=1), "period", "khoảng thời gian tính", "the time that is looked at")
     suspend_after: int = setting(
         100,
         "count",

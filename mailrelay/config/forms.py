@@ -90,6 +90,13 @@ def duration(node: Node) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def period(node: Node) -> timedelta:
+    """A duration that is more than nothing: a pause that a loop takes, or the time for a step."""
+    if not duration(node):
+        raise Unreadable("thời gian phải dài hơn 0", "the time must be longer than 0")
+    return duration(node)
+
+
 _SIZE = re.compile(r"(\d{1,15})\s*(B|KiB|MiB|GiB|kB|KB|MB|GB)?\Z")
 _BYTES = {
     None: 1,

@@ -49,7 +49,7 @@ class Reinjection:
 @dataclass(frozen=True, slots=True)
 class AcceptSettings:
     deadline: timedelta = setting(
-        timedelta(seconds=20), "duration", "hạn trả lời sau khi nhận đủ thư", "time to answer after the last octet"
+        timedelta(seconds=20), "period", "hạn trả lời sau khi nhận đủ thư", "time to answer after the last octet"
     )
 
 
@@ -66,7 +66,7 @@ class DnsSettings:
         (), "places", "máy chủ DNS; để trống: của hệ thống", "DNS servers; empty: system"
     )
     timeout: timedelta = setting(
-        timedelta(seconds=5), "duration", "thời gian chờ một lần hỏi DNS", "time for one question"
+        timedelta(seconds=5), "period", "thời gian chờ một lần hỏi DNS", "time for one question"
     )
 
 
@@ -74,10 +74,8 @@ class DnsSettings:
 class InspectionSettings:
     workers: int = setting(2, "workers", "số tiến trình kiểm tra (1 hoặc 2)", "worker processes (1 or 2)")
     memory: int = setting(768 * MIB, "size", "bộ nhớ của một tiến trình kiểm tra", "memory of a worker")
-    cpu_time: timedelta = setting(
-        timedelta(seconds=20), "duration", "thời gian CPU cho một thư", "CPU time for one mail"
-    )
-    time: timedelta = setting(timedelta(seconds=30), "duration", "thời gian cho một thư", "time for one mail")
+    cpu_time: timedelta = setting(timedelta(seconds=20), "period", "thời gian CPU cho một thư", "CPU time for one mail")
+    time: timedelta = setting(timedelta(seconds=30), "period", "thời gian cho một thư", "time for one mail")
     authserv_id: str = setting(
         "", "word", "tên trong Authentication-Results; để trống: hostname", "authserv-id; empty: hostname"
     )
@@ -90,7 +88,7 @@ class InspectionSettings:
     trust_roots: Path | None = setting(None, "path", "thư mục chứng thư gốc được tin cậy", "folder of trusted roots")
     revocation_every: timedelta = setting(
         timedelta(hours=6),
-        "duration",
+        "period",
         "khoảng cách giữa hai lần tải danh sách thu hồi của các CA tin cậy",
         "fetch the trusted CAs' revocation lists every",
     )
@@ -163,7 +161,7 @@ class ReceiptSettings:
 @dataclass(frozen=True, slots=True)
 class ImapSettings:
     poll_interval: timedelta = setting(
-        timedelta(minutes=1), "duration", "khoảng cách giữa hai lần xem hộp thư", "poll every"
+        timedelta(minutes=1), "period", "khoảng cách giữa hai lần xem hộp thư", "poll every"
     )
     idle: bool = setting(True, "flag", "dùng IDLE làm chuông báo", "use IDLE as a doorbell")
 

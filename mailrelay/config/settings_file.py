@@ -56,6 +56,7 @@ class _SettingsReader:
             "workers": _workers,
             "size": forms.size,
             "duration": forms.duration,
+            "period": forms.period,
             "flag": forms.flag,
             "word": forms.text,
             "url": forms.text,
@@ -99,7 +100,7 @@ class _SettingsReader:
         if form == "places":
             return table.values(f.name, forms.place)
         if form == "durations":
-            return table.values(f.name, forms.duration)
+            return table.values(f.name, forms.period)
         if form == "routes":
             return self._routes(table.table(f.name))
         if form == "peers":

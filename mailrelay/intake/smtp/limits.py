@@ -29,7 +29,7 @@ class Limits:
     command_time: timedelta = timedelta(minutes=5)  # RFC 5321 section 4.5.3.2.7
     block_time: timedelta = timedelta(minutes=3)  # without one octet of data, RFC 5321 section 4.5.3.2.5
     data_time: timedelta = timedelta(hours=1)  # the ceiling of one DATA or chunk
-    minimum_rate: int = 256
+    minimum_rate: int = 256  # 0: none
     rate_grace: timedelta = timedelta(minutes=2)
     auth_failures_per_session: int = 3
     auth_failures_per_address: int = 20
@@ -60,8 +60,9 @@ class Pace:
     def deadline(self, now: float) -> float:
         """The moment at which the transfer is cut unless more data comes before."""
         limits = self._limits
-        slowest = limits.rate_grace.total_seconds() + self._received / limits.minimum_rate
-        whole = min(slowest, limits.data_time.total_seconds())
+        whole = limits.data_time.total_seconds()
+        if limits.minimum_rate:
+            whole = min(whole, limits.rate_grace.total_seconds() + self._received / limits.minimum_rate)
         return min(now + limits.block_time.total_seconds(), self._started + whole)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -70,6 +71,13 @@ def test_the_pace_of_data() -> None:
     assert pace.deadline(1090.0) == 1110.0
     pace.progress(10**9)
     assert pace.deadline(1990.0) == 2000.0  # the ceiling
+
+
+def test_without_a_slowest_rate_only_silence_and_the_whole_count() -> None:
+    pace = Pace(replace(LIMITS, minimum_rate=0), 1000.0)
+    pace.progress(1)
+    assert pace.deadline(1050.0) == 1080.0
+    assert pace.deadline(1990.0) == 2000.0
 
 
 def test_a_login_is_locked_and_opens_again() -> None:
