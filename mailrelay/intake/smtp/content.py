@@ -8,11 +8,10 @@ from mailrelay.intake.smtp.data import (
     ChunkStream,
     ContentWriter,
     DotStream,
-    disk_refusal,
     read_chunk,
     read_dotted,
 )
-from mailrelay.intake.smtp.desk import Desk, DraftLike
+from mailrelay.intake.smtp.desk import Desk, DraftLike, refusal_of
 from mailrelay.intake.smtp.limits import Pace
 from mailrelay.intake.smtp.replies import Complaint
 from mailrelay.model.faults import StoreFault
@@ -33,7 +32,7 @@ class Content:
         self._refusal = ""
         try:
             self._draft = desk.draft()
-        except OSError as fault:
+        except Exception as fault:  # whatever it is, a chunk's octets must be read away before anything else is said
             self._blame(fault)
         self._writer = ContentWriter(
             self._draft.write if self._draft else _drop, desk.limits.size, desk.limits.line_length
@@ -79,9 +78,9 @@ class Content:
         except OSError as fault:
             self._blame(fault)
 
-    def _blame(self, fault: OSError) -> None:
+    def _blame(self, fault: Exception) -> None:
         log.error("spool-fault", error=str(fault))
-        self._refusal = disk_refusal(fault)
+        self._refusal = refusal_of(fault)
 
     def give(self) -> DraftLike:
         """Hand the finished draft over; from now on it is not ours to discard."""
@@ -116,8 +115,10 @@ class _Clock:
         self.progress(0)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, fault: type[BaseException] | None, *_: object) -> None:
         self._conversation.narrow()
+        if fault is not None:
+            self._conversation.lose_place()
 
     def progress(self, octets: int) -> None:
         self._pace.progress(octets)

@@ -70,6 +70,7 @@ class Conversation(SMTP):
         self._listening = False  # between two commands
         self._leaving = ""  # refusal to say before the next command
         self.progressed_at = self.loop.time()
+        self._is_lost = False  # where content ends and commands begin
         self._ended = False  # the client has closed its side or said QUIT
         self._linger: asyncio.TimerHandle | None = None
 
@@ -352,6 +353,8 @@ class Conversation(SMTP):
             log.exception("smtp-fault", fault_id=fault_id, peer=self._peer, door=self._door)
             self.end_mail()
             await self.refuse(refusal_of(fault))
+            if self._is_lost:
+                await self.leave()
 
     def end_mail(self) -> None:
         """Drop the mail that is being put together, if any."""
@@ -379,6 +382,10 @@ class Conversation(SMTP):
     def widen(self) -> None:
         """Read content in large blocks."""
         set_limit(self._reader, BLOCK)
+
+    def lose_place(self) -> None:
+        """Reading ended within content: what follows may be a mail's words, and must not be taken for commands."""
+        self._is_lost = True
 
     def narrow(self) -> None:
         set_limit(self._reader, _COMMAND_BUFFER)

@@ -209,6 +209,48 @@ async def test_a_draft_that_cannot_be_removed(open_office: Any) -> None:
         assert (disk.discarded, (await client.ask("NOOP"))[:3]) == (1, "250")
 
 
+SMUGGLED = b"RSET\r\n" + MAIL + b"DATA\r\nsmuggled\r\n.\r\n"
+
+
+async def test_a_sick_store_is_told_after_the_chunk_and_never_within_it(open_office: Any) -> None:
+    """Else the words of a mail would be taken for commands."""
+    drafts: list[Any] = [StoreUnhealthy("fsync failed")]
+
+    def draft() -> Any:
+        if drafts:
+            raise drafts.pop()
+        return office.recorder.draft()
+
+    async with open_office(draft=draft) as office:
+        client = await office.connect()
+        await _begin(client)
+        await client.send(b"BDAT %d LAST\r\n" % len(SMUGGLED) + SMUGGLED)
+        assert (await client.reply()).startswith("451-4.3.0")
+        assert (await client.ask("NOOP")).startswith("250") and office.recorder.mails == []
+
+
+@pytest.mark.parametrize("verb", ["DATA", "BDAT"])
+async def test_a_fault_within_the_content_ends_the_session(open_office: Any, verb: str) -> None:
+    """Nobody knows any more where the mail ends and commands begin."""
+
+    class Broken(_FullDisk):
+        def write(self, block: bytes) -> None:
+            raise RuntimeError("a fault of our own")
+
+    async with open_office(draft=lambda: Broken(at="write")) as office:
+        client = await office.connect()
+        await _begin(client)
+        if verb == "DATA":
+            assert (await client.ask("DATA")).startswith("354")
+            await client.send(b"x" * 300_000 + b"\r\n")
+            await client.send(SMUGGLED)
+        else:
+            await client.send(b"BDAT %d\r\n" % (len(SMUGGLED) + 300_000) + b"x" * 300_000 + SMUGGLED)
+        reply = await client.reply()
+        assert reply.startswith("451-4.3.0") and "RuntimeError" not in reply
+        assert await client.reply() == "" and office.recorder.mails == []
+
+
 async def test_memory_stays_flat_whatever_the_line_length(open_office: Any) -> None:
     """A stock aiosmtpd keeps an endless line whole: 60 MB of it would show here."""
     async with open_office(limits=replace(QUICK, size=10_000_000), doors=(Door.MX,)) as office:
