@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
 from mailrelay.cli.office import act, find_agency, load, read
@@ -67,7 +66,7 @@ def register_show(config: Path | None, entry_id: int, *, as_json: bool) -> int:
 
 def register_accept(config: Path | None, entry_id: int, note: str, *, as_json: bool) -> int:
     office = load(config)
-    row = act(office, "register.accept", {"entry": entry_id, "note": note, "actor": getpass.getuser()})
+    row = act(office, "register.accept", {"entry": entry_id, "note": note})
     if as_json:
         print_json(row)
     else:
@@ -80,7 +79,7 @@ def register_accept(config: Path | None, entry_id: int, note: str, *, as_json: b
 
 def register_return(config: Path | None, entry_id: int, reason: str, *, as_json: bool) -> int:
     office = load(config)
-    row = act(office, "register.return", {"entry": entry_id, "reason": reason, "actor": getpass.getuser()})
+    row = act(office, "register.return", {"entry": entry_id, "reason": reason})
     if as_json:
         print_json(row)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import getpass
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,6 @@ def keys_import(
         "data": base64.b64encode(data).decode("ascii"),
         "other_addresses": other_addresses,
         "dry_run": dry_run,
-        "actor": getpass.getuser(),
     }
     told = act(office, "keys.import", arguments)
     if as_json:
@@ -73,7 +71,7 @@ def keys_expire(config: Path | None, fingerprint: str, agency: str, *, as_json: 
     """Exit 0 when the key vouches for nothing new from now on."""
     office = load(config)
     whose = find_agency(office.directory, agency)
-    arguments = {"agency": whose.agency_id, "fingerprint": fingerprint, "actor": getpass.getuser()}
+    arguments = {"agency": whose.agency_id, "fingerprint": fingerprint}
     told = act(office, "keys.expire", arguments)
     if as_json:
         print_json(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import os
 import socket
@@ -74,12 +75,15 @@ def read(settings: Settings, question: Callable[[Any], T]) -> T:
 
 
 def act(office: Office, verb: str, arguments: Mapping[str, Any]) -> Any:
-    """Have the daemon do something; without a daemon do it here, under the lock of the data folder."""
+    """Have the daemon do something in the name of whoever typed it; without a daemon do it here, under the data folder's lock."""
     path = office.settings.listen.control
+    request = {**arguments, "actor": actor()}
     try:
-        answer = _ask_daemon(path, {"verb": verb, **arguments})
+        answer = _ask_daemon(path, {"verb": verb, **request})
     except (FileNotFoundError, ConnectionRefusedError):
-        return _act_alone(office, verb, arguments)
+        return _act_alone(office, verb, request)
+    except TimeoutError:
+        fail(say("Dịch vụ chưa trả lời, hãy xem lại rồi làm lại.", "The daemon has not answered; look and try again."))
     except OSError as error:
         fail(
             say(
@@ -93,14 +97,26 @@ def act(office: Office, verb: str, arguments: Mapping[str, Any]) -> Any:
     return answer.get("result")
 
 
+def actor() -> str:
+    """Who stands in the log as the one who acted."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name
+        return f"uid {os.getuid()}"
+
+
 def _ask_daemon(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(60)
         connection.connect(str(path))
         connection.sendall(json.dumps(request, ensure_ascii=False).encode() + b"\n")
         with connection.makefile("rb") as answer:
-            parsed: dict[str, Any] = json.loads(answer.readline() or b"{}")
-            return parsed
+            line = answer.readline()
+    try:
+        parsed = json.loads(line)
+    except ValueError:  # it was stopped within its answer, or before
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def _act_alone(office: Office, verb: str, arguments: Mapping[str, Any]) -> Any:

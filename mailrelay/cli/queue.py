@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -194,7 +193,7 @@ def queue_retry(
             ),
             2,
         )
-    request: dict[str, Any] = {"actor": getpass.getuser()}
+    request: dict[str, Any] = {}
     if dispatch_ids:
         request["dispatches"] = dispatch_ids
     else:
@@ -220,7 +219,7 @@ def queue_return(config: Path | None, mail_id: str, recipient: str | None, reaso
 
 def _decide(config: Path | None, verb: str, request: dict[str, str | None], *, as_json: bool) -> int:
     office = load(config)
-    result = act(office, verb, {**request, "actor": getpass.getuser()})
+    result = act(office, verb, request)
     if as_json:
         print_json(result)
         return 0

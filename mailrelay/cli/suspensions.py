@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
 from mailrelay.cli.office import act, load, read
@@ -26,7 +25,7 @@ def queue_suspended(config: Path | None, *, as_json: bool) -> int:
 
 def queue_lift(config: Path | None, login: str, *, as_json: bool) -> int:
     office = load(config)
-    result = act(office, "queue.lift", {"login": login, "actor": getpass.getuser()})
+    result = act(office, "queue.lift", {"login": login})
     if as_json:
         print_json(result)
     else:
