@@ -8,7 +8,7 @@ from pathlib import Path
 from mailrelay.cli import life
 from mailrelay.cli.events import event_word, particulars, summary
 from mailrelay.cli.office import find_agency, load, read
-from mailrelay.cli.output import fail, harmless, moment, print_json, print_line, print_table, say
+from mailrelay.cli.output import fail, moment, print_json, print_line, print_table, say
 from mailrelay.model.calendar import VIETNAM
 from mailrelay.model.entry import EventKind, LogEvent
 from mailrelay.model.identity import MailId, is_mail_id
@@ -103,9 +103,9 @@ def log_show(config: Path | None, event_id: int, *, as_json: bool) -> int:
         return 0
     names = say("Số|Lúc|Sự kiện|Mã thư|Cơ quan|Ai", "Row|At|Event|Mail id|Agency|Actor").split("|")
     for name, value in zip(names, _row(event), strict=False):
-        print_line(f"{name:12} {harmless(value)}")
+        print_line(f"{name:12} {value}")
     for name, value in particulars(event):
-        print_line(f"  {name}: {harmless(value)}")
+        print_line(f"  {name}: {value}")
     return 0
 
 

@@ -12,6 +12,7 @@ from mailrelay.cli import life
 from mailrelay.cli.office import load
 from mailrelay.cli.output import fail, print_json, print_line, say
 from mailrelay.config.office import Office
+from mailrelay.config.setting import MIB
 from mailrelay.daemon.rooms import build_inspector
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.envelope import Door, Envelope, Origin, Recipient
@@ -24,13 +25,21 @@ from mailrelay.reports.trace import Life, shape
 def explain(
     config: Path | None, file: Path, sender: str, recipients: list[str], login: str | None, *, as_json: bool
 ) -> int:
-    """Exit 0 whatever the judgement is, 1 when the file cannot be read. With --login it is a submission, else port 25."""
+    """Exit 0 whatever the judgement is, 1 when the file cannot be read or is too big for any door.
+
+    With --login it is a submission, else port 25.
+    """
     telemetry.configure("error", as_json=False)
     office = load(config)
+    limit = office.settings.limits.message_size
     try:
-        raw = file.read_bytes()
+        with file.open("rb") as opened:
+            raw = opened.read(limit + 1)
     except OSError as error:
         fail(say(f"Không đọc được {file}: {error.strerror}", f"cannot read {file}: {error.strerror}"))
+    if len(raw) > limit:
+        size = f"{limit / MIB:g} MiB"
+        fail(say(f"Thư lớn hơn mức cho phép ({size}).", f"the mail is larger than the limit ({size})"))
     door = Door.SUBMISSION if login else Door.MX
     envelope = Envelope(sender, tuple(Recipient(to) for to in recipients), Origin(door, peer="127.0.0.1", login=login))
     now = utc_now()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailrelay.cli.events import event_word
-from mailrelay.cli.output import english, harmless, moment, print_line, print_table, say
+from mailrelay.cli.output import english, moment, print_line, print_table, say
 from mailrelay.cli.words import (
     action_word,
     class_word,
@@ -64,7 +64,7 @@ def show(life: Life, directory: Directory) -> None:
 
 def _pair(name: str, value: str) -> None:
     if value:
-        print_line(f"{name:12} {harmless(value)}")
+        print_line(f"{name:12} {value}")
 
 
 def _document(document: Document, warnings: tuple[str, ...]) -> None:

@@ -72,6 +72,13 @@ def read(settings: Settings, question: Callable[[Any], T]) -> T:
         return asyncio.run(ask())
     except Fault as fault:
         fail(fault.diagnostics())
+    except OSError as error:
+        fail(
+            say(
+                f"Không đọc được kho ({error.strerror}): hãy dùng tài khoản của dịch vụ hoặc root.",
+                f"cannot read the store ({error.strerror}): use the service's account or root.",
+            )
+        )
 
 
 def act(office: Office, verb: str, arguments: Mapping[str, Any]) -> Any:

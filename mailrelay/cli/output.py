@@ -17,7 +17,7 @@ from mailrelay.model.calendar import VIETNAM, format_moment
 from mailrelay.model.identity import is_mail_id
 
 _WIDE = 4096  # columns where nobody looks: a line that grep reads is never cut in two
-_CONTROL = {code: None for code in (*range(32), *range(127, 160))} | {code: None for code in range(0x202A, 0x202F)}
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
 
 def english() -> bool:
@@ -60,6 +60,7 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on standard output; an empty one is said in words. Mail ids stay whole, so that they can be copied."""
+    title = harmless(title)
     table = Table(title=title or None, title_justify="left", header_style="bold", expand=False, pad_edge=False)
     shown = [[harmless(cell) for cell in row] for row in rows]
     if not shown:
@@ -67,7 +68,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         return
     for column, cells in zip(columns, zip(*shown, strict=True), strict=True):
         table.add_column(
-            column, overflow="fold", no_wrap=all(is_mail_id(cell) for cell in cells if cell) and any(cells)
+            harmless(column), overflow="fold", no_wrap=all(is_mail_id(cell) for cell in cells if cell) and any(cells)
         )
     for row in shown:
         table.add_row(*(Text(cell) for cell in row))
@@ -75,7 +76,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def print_line(text: str = "", style: str = "") -> None:
-    console().print(Text(text, style=style))
+    """One line on standard output."""
+    console().print(Text(harmless(text), style=style))
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

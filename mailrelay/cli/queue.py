@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mailrelay.cli.office import act, load, read
-from mailrelay.cli.output import fail, harmless, moment, print_json, print_line, print_table, say
+from mailrelay.cli.output import fail, moment, print_json, print_line, print_table, say
 from mailrelay.cli.words import dispatch_word, spoken
 from mailrelay.config.office import Office
 from mailrelay.model.calendar import utc_now
@@ -109,7 +109,7 @@ def _told(dispatch: Dispatch) -> None:
     )
     for name, value in zip(names, values, strict=True):
         if value:
-            print_line(f"{name:12} {harmless(value)}")
+            print_line(f"{name:12} {value}")
 
 
 def queue_explain(config: Path | None, dispatch_id: int, *, as_json: bool) -> int:
@@ -127,7 +127,7 @@ def queue_explain(config: Path | None, dispatch_id: int, *, as_json: bool) -> in
     print_line(say(found["reason"]["vi"], found["reason"]["en"]), "bold")
     _told(dispatch)
     for name, value in _circumstances(found):
-        print_line(f"{name:12} {harmless(value)}")
+        print_line(f"{name:12} {value}")
     return 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from mailrelay.cli.office import load, read
+from mailrelay.cli.output import print_line, print_table
 from mailrelay.model.calendar import VIETNAM
 from tests.cli.commands import run
 
@@ -109,3 +113,44 @@ def test_one_dispatch_is_told_in_words(demo: Any) -> None:
     told = _told(demo, "queue", "show", "1")
     assert "đã chuyển đến hộp thư" in told
     assert "None" not in told
+
+
+def test_who_may_not_read_the_store_is_told_so(
+    demo: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    office = load(Path(demo["config"]))
+
+    def forbidden(*_: Any, **__: Any) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "mailrelay.db")
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    monkeypatch.setattr(Path, "exists", forbidden)
+    with pytest.raises(SystemExit) as ended:
+        read(office.settings, lambda tx: None)
+    assert ended.value.code == 1
+    assert "tài khoản của dịch vụ hoặc root" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("letter", ["\x1b", "\x07", "\x9b", "\u202e", "\u2066"])
+def test_no_text_from_outside_commands_the_terminal(letter: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_line(f"Trích yếu {letter}[31mx")
+    print_table(f"Sổ {letter}", [f"Cột {letter}"], [[f"ô {letter}"]])
+    print_table(f"Sổ {letter}", ["Cột"], [])
+    assert letter not in capsys.readouterr().out
+
+
+def test_a_mail_that_no_door_would_take_is_not_explained(demo: Any, tmp_path: Path) -> None:
+    with (tmp_path / "big.eml").open("wb") as file:
+        file.truncate(51 * 1024 * 1024)
+    done = run(
+        "explain",
+        str(tmp_path / "big.eml"),
+        "--from",
+        "a@b.vn",
+        "--to",
+        "sotc@hoabinh.gov.vn",
+        "--config",
+        demo["config"],
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "lớn hơn" in done.stderr and "50 MiB" in done.stderr
