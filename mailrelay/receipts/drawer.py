@@ -26,6 +26,7 @@ from mailrelay.receipts.audience import holder_of, is_ours, is_proved, owes_slip
 from mailrelay.receipts.blank import about, basic, make, sender
 from mailrelay.receipts.facts import Facts
 from mailrelay.receipts.transport import batch, expanded, reports
+from mailrelay.receipts.words import ALARMS
 
 
 def on_accept(
@@ -37,6 +38,8 @@ def on_accept(
     now: datetime,
 ) -> tuple[Receipt, ...]:
     """A mail was judged and entered: `sent`, `returned` and `held`; `incoming` only for a mail that already lies in its box.
+
+    A door's complaint about a box or a login, which is no mail, comes the same way and is told as an `alert`.
 
     The slips of all other mails follow their delivery (`on_settled`), when it is known that the paper has arrived.
     """
@@ -50,7 +53,9 @@ def on_accept(
     if _wants_confirmation(record, going) and may_answer(content, record.message.envelope):
         receipts.append(_sent(record, going, directory, now))
     receipts += expanded(record, directory, now)
-    if returned and is_proved(record):
+    if alarm := _alarm_of(returned):
+        receipts += _alarms(record, alarm, directory, now)
+    elif returned and is_proved(record):
         receipts.append(_returned(record, returned, directory, now))
     receipts += _held(record, directory, now)
     in_place = record.message.envelope.origin.in_place
@@ -212,6 +217,27 @@ def _returned(
         "recipients": [fact.of_recipient(decided, directory) for decided in returned],
     }
     return about(ReceiptKind.RETURNED, record, sender(record), "judged", facts, now, directory)
+
+
+def _alarm_of(returned: Sequence[RecipientDecision]) -> RecipientDecision | None:
+    """A door's complaint that speaks of no mail. What rules return bears their names."""
+    return next((one for one in returned if one.refusal in ALARMS and not one.rules), None)
+
+
+def _alarms(record: MailRecord, alarm: RecipientDecision, directory: Directory, now: datetime) -> list[Receipt]:
+    """To the address that the door named; of a login to the IT officer too, for whoever stole its password reads its mail."""
+    origin = record.message.envelope.origin
+    agency = directory.agency_of(alarm.recipient)
+    to = [alarm.recipient] + ([agency.it_officer] if agency and agency.it_officer and not origin.account else [])
+    facts = {
+        **basic(record, directory),
+        "alarm": alarm.refusal,
+        "name": fact.line(origin.account or origin.login or "", 254),
+        "agency": agency.name if agency else "",
+        "reason": fact.of_recipient(alarm, directory)["reasons"][-1],
+    }
+    unique = dict.fromkeys(address.lower() for address in to)
+    return [about(ReceiptKind.ALERT, record, one, alarm.refusal, facts, now, directory) for one in unique]
 
 
 def _held(record: MailRecord, directory: Directory, now: datetime) -> list[Receipt]:

@@ -9,6 +9,7 @@ from mailrelay.model.entry import EntryStatus
 from mailrelay.model.receipt import ReceiptKind
 from mailrelay.model.rule import Text
 from mailrelay.receipts import words
+from mailrelay.receipts.alerts import alert
 from mailrelay.receipts.card import Card, Section, Tone
 from mailrelay.receipts.desk import Desk, footer
 from mailrelay.receipts.facts import Facts
@@ -27,7 +28,7 @@ from mailrelay.receipts.sections import (
     urgency_tag,
     who,
 )
-from mailrelay.receipts.trouble import alert, delayed, failed, held, returned
+from mailrelay.receipts.trouble import delayed, failed, held, returned
 
 
 def card(kind: ReceiptKind, facts: Facts, desk: Desk) -> Card:

@@ -1,8 +1,8 @@
-"""The forms of bad news: not sent, returned, not delivered, held, refused for secrecy. Facts in, card out. Pure."""
+"""The forms of bad news: not sent, returned, not delivered, held. Facts in, card out. Pure."""
 
 from __future__ import annotations
 
-from mailrelay.model.document import MessageClass, Secrecy
+from mailrelay.model.document import MessageClass
 from mailrelay.model.receipt import ReceiptKind
 from mailrelay.model.rule import Text
 from mailrelay.receipts import words
@@ -214,39 +214,3 @@ def held(facts: Facts, desk: Desk) -> Card:
 def _sender(facts: Facts) -> str:
     mail = facts["mail"]
     return who({"name": mail["from_name"], "address": mail["from"] or "(không có)"})
-
-
-def alert(facts: Facts, desk: Desk) -> Card:
-    mark = words.SECRECIES[Secrecy(facts["mark"])].vi
-    if facts["to_sender"]:
-        next_step = (
-            "Xóa thư này khỏi máy và hộp Thư đã gửi, gửi văn bản theo quy định về bảo vệ bí mật nhà nước;"
-            " hỏi cán bộ bảo mật của đơn vị. Nếu ghi nhầm dấu chỉ độ mật, người có thẩm quyền bỏ dấu rồi mới gửi lại."
-        )
-    else:
-        next_step = "Liên hệ người gửi, xử lý theo quy định về bảo vệ bí mật nhà nước. Hệ thống không giữ nội dung."
-    rows = [
-        ("Thời điểm", moment(facts["at"])),
-        ("Dấu chỉ độ mật", mark),
-        ("Người gửi", (facts["from_name"] and f"{facts['from_name']} ({facts['from']})") or facts["from"] or "–"),
-        ("Cơ quan", facts["agency"]),
-        ("Tài khoản", facts["login"]),
-        ("Máy gửi", facts["peer"]),
-        ("SHA-256 của thư", facts["sha256"]),
-    ]
-    return Card(
-        badge="CẢNH BÁO",
-        subject="Không nhận thư có dấu chỉ độ mật",
-        title="Từ chối thư có dấu chỉ độ mật",
-        tone=Tone.BAD,
-        outcome=Text(
-            f"Thư có dấu {mark} gửi lúc {moment(facts['at'])} KHÔNG được nhận; nội dung đã xóa, không chuyển cho ai.",
-            "A mail marked secret was refused; nothing of it was kept or sent on.",
-        ),
-        next_step=Text(next_step, ""),
-        sections=(Section("Sự việc", tuple(row for row in rows if row[1])),),
-        footer=(
-            f"Mã thư: {facts['mail']['mail_id']} · Hỗ trợ: {desk.contact}",
-            "Thông báo này không chứa nội dung của thư.",
-        ),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mailrelay.model.dispatch import DispatchState
@@ -27,6 +28,30 @@ KINDS: Mapping[ReceiptKind, Text] = {
     ReceiptKind.ALERT: Text("Cảnh báo", "Alert"),
     ReceiptKind.STATEMENT: Text("Bảng tổng hợp trong ngày", "Daily statement"),
     ReceiptKind.DSN: Text("Báo cáo chuyển thư", "Delivery report"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """How a complaint about a box or a login is told. `outcome` None: as the refusal table says it."""
+
+    subject: str
+    label: str
+    outcome: Text | None = None
+
+
+# Names of the refusal table that speak of no mail: what they tell is no return.
+ALARMS: Mapping[str, Alarm] = {
+    "box-not-polled": Alarm("Không đọc được hộp thư", "Hộp thư"),
+    "login-suspended": Alarm(
+        "Tạm dừng gửi thư từ tài khoản",
+        "Tài khoản",
+        Text(
+            "Tài khoản {} gửi ra ngoài tỉnh nhiều bất thường nên tạm dừng gửi ra ngoài; có thể mật khẩu đã lộ."
+            " Thư trong tỉnh vẫn gửi, nhận được.",
+            "Login {} may not send to the outside for now, after unusual amounts of mail; its password may be stolen.",
+        ),
+    ),
 }
 
 URGENCIES: Mapping[Urgency, Text] = {

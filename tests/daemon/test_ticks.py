@@ -9,6 +9,7 @@ from mailrelay.daemon.suspensions import Suspensions
 from mailrelay.intake.imap.poller import AccountState
 from mailrelay.model.agency import ImapAccount, Purpose, SecretRef
 from mailrelay.model.calendar import utc_now
+from mailrelay.model.receipt import ReceiptKind
 from mailrelay.pipeline.accept import Pipeline
 from mailrelay.store import receipts
 from tests.pipeline.conftest import house, serve
@@ -32,6 +33,7 @@ async def test_a_box_that_cannot_be_read_is_told_by_mail(house: House) -> None:
     (told,) = await house.parts.store.read(lambda tx: receipts.of_mail(tx, mails[0][0]))
     agency = house.office().directory.agency_of(owner)
     assert agency is not None
+    assert told.kind is ReceiptKind.ALERT
     assert told.to == (agency.it_officer or owner)
     said = str(told.facts)
     assert "tai-chinh" in said and "17 phút" in said and "invalid_grant" in said

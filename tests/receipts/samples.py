@@ -9,15 +9,18 @@ from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 
-from mailrelay.model.agency import Group
-from mailrelay.model.decision import Action, Reason
+from mailrelay.model.agency import Directory, Group
+from mailrelay.model.decision import Action, Decision, Reason, RecipientDecision
 from mailrelay.model.dispatch import DispatchState, Result
-from mailrelay.model.document import Secrecy
+from mailrelay.model.document import MessageClass, Recognition, Secrecy
 from mailrelay.model.entry import Book, EntryStatus, RegisterEntry
-from mailrelay.model.envelope import Notify, Recipient
+from mailrelay.model.envelope import Door, Envelope, Notify, Origin, Recipient
 from mailrelay.model.finding import Check, Finding, Verdict
 from mailrelay.model.identity import AgencyId
+from mailrelay.model.message import Content, Message, MessageState
 from mailrelay.model.receipt import Notice, Receipt
+from mailrelay.model.record import MailRecord
+from mailrelay.model.refusal import REFUSALS
 from mailrelay.receipts import drawer, transport
 from mailrelay.receipts.compose import Letterhead, data_file, notice
 from mailrelay.receipts.transport import Late
@@ -142,6 +145,31 @@ def alert(index: int = 1) -> Receipt:
     return drawer.on_secret_refused(envelope, Secrecy.SECRET, DIRECTORY, "ab" * 32, SIGNED_AT, mail_id=MAIL_ID)[index]
 
 
+def alarm(
+    refusal: str, origin: Origin, values: dict[str, str], directory: Directory = DIRECTORY
+) -> tuple[Receipt, ...]:
+    """What a door complains of, as the pipeline hands it to the drawer."""
+    row, owner = REFUSALS[refusal], at("sotc")
+    why = Reason("door", *(row.fill(text, values) for text in (row.vi, row.en, row.remedy_vi, row.remedy_en)))
+    envelope = Envelope(owner, (Recipient(owner),), origin)
+    decided = RecipientDecision(owner, Action.RETURN, reasons=(why,), refusal=refusal)
+    message = Message(MAIL_ID, envelope, "e3b0" * 16, 0, ARRIVED)
+    record = MailRecord(
+        message, MessageState.RETURNED, message_class=MessageClass.LETTER, decision=Decision((decided,))
+    )
+    return drawer.on_accept(record, Content(), Recognition(MessageClass.LETTER), directory, (), SIGNED_AT)
+
+
+def silent_box() -> Receipt:
+    origin = Origin(Door.IMAP, login="sotc", account="tai-chinh-imap")
+    values = {"account": "tai-chinh-imap", "minutes": "17", "fault": "token endpoint: invalid_grant"}
+    return alarm("box-not-polled", origin, values)[0]
+
+
+def suspended() -> Receipt:
+    return alarm("login-suspended", Origin(Door.SUBMISSION, login="sotc"), {"login": "sotc"})[0]
+
+
 def status() -> Receipt:
     record, *_ = a_record()
     return drawer.status_slip(entry(EntryStatus.ACCEPTED, 1234), record, at("vpubnd"), SIGNED_AT, directory=DIRECTORY)
@@ -183,6 +211,8 @@ ALL: dict[str, Callable[[], Receipt]] = {
     "held-sender": lambda: held(1),
     "alert-officer": lambda: alert(0),
     "alert-sender": lambda: alert(1),
+    "silent-box": silent_box,
+    "suspended": suspended,
     "status": status,
     "delivered": lambda: settled(DispatchState.DELIVERED, frozenset({Notify.SUCCESS})),
     "relayed": lambda: settled(DispatchState.RELAYED, frozenset({Notify.SUCCESS})),

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailrelay.model.decision import Action, Decision, Reason
+from mailrelay.model.decision import Action, Decision, Reason, RecipientDecision
 from mailrelay.model.dispatch import DispatchState, Result
 from mailrelay.model.document import MessageClass, Secrecy
 from mailrelay.model.entry import Book, EntryStatus, RegisterEntry
@@ -15,6 +15,7 @@ from mailrelay.model.identity import AgencyId
 from mailrelay.model.receipt import Receipt, ReceiptKind
 from mailrelay.receipts import drawer
 from tests.province import ARRIVED, DIRECTORY, DOMAIN, a_content, an_envelope, at
+from tests.receipts import samples
 from tests.receipts.office import MAIL_ID, SIGNED_AT, a_decision, a_dispatch, a_plan, a_record, an_outcome
 
 WHY = Reason(
@@ -346,3 +347,22 @@ def test_a_refused_secret_is_told_without_content() -> None:
 def test_a_stranger_with_a_secret_is_reported_but_not_answered() -> None:
     receipts = drawer.on_secret_refused(MINISTRY, Secrecy.TOP_SECRET, DIRECTORY, "ab" * 32, SIGNED_AT, mail_id=MAIL_ID)
     assert kinds(receipts) == [("alert", at("dungpv"))]
+
+
+# Alarms
+
+
+def test_a_silent_box_is_told_to_whom_the_door_names_and_a_suspended_login_to_the_it_officer_too() -> None:
+    officers = replace(DIRECTORY, agencies=tuple(replace(one, it_officer=at("dungpv")) for one in DIRECTORY.agencies))
+    silent = samples.alarm("box-not-polled", Origin(Door.IMAP, login="sotc", account="tai-chinh"), {}, officers)
+    assert kinds(silent) == [("alert", at("sotc"))]
+    suspended = samples.alarm("login-suspended", Origin(Door.SUBMISSION, login="sotc"), {}, officers)
+    assert kinds(suspended) == [("alert", at("sotc")), ("alert", at("dungpv"))]
+    assert len({receipt.event_key for receipt in suspended}) == 2
+
+
+def test_what_a_rule_returns_is_no_alarm_whatever_it_is_called() -> None:
+    decision = Decision((RecipientDecision(at("sotc"), Action.RETURN, ("mine",), refusal="login-suspended"),))
+    record, content, recognition, *_ = a_record(decision=decision)
+    receipts = drawer.on_accept(record, content, recognition, DIRECTORY, (), SIGNED_AT)
+    assert kinds(receipts) == [("returned", at("vpubnd"))]

@@ -32,6 +32,8 @@ from tests.receipts.samples import ALL, LETTERHEAD, ORIGINAL, build, incoming, r
         ),
         ("held-sender", "[TẠM GIỮ] [KHẨN] 12/BC-STC"),
         ("alert-officer", "[CẢNH BÁO] Không nhận thư có dấu chỉ độ mật"),
+        ("silent-box", "[CẢNH BÁO] Không đọc được hộp thư tai-chinh-imap"),
+        ("suspended", "[CẢNH BÁO] Tạm dừng gửi thư từ tài khoản sotc"),
         ("status", "[ĐÃ TIẾP NHẬN] 59/KH-UBND – Trao đổi văn bản điện tử trong hoạt động của các cơ quan nhà nước"),
         ("delayed-unasked", "[CHẬM CHUYỂN] 59/KH-UBND"),
         ("corrected", "[ĐÍNH CHÍNH] 59/KH-UBND"),
@@ -117,6 +119,21 @@ PAPER = "văn bản số 59/KH-UBND ngày 28/10/2013 của UBND tỉnh Hòa Bìn
             [
                 "Thư có dấu TỐI MẬT gửi lúc 09:05 ngày 29/10/2013 KHÔNG được nhận; nội dung đã xóa, không chuyển cho ai.",
                 "Xóa thư này khỏi máy",
+            ],
+        ),
+        (
+            "silent-box",
+            [
+                "Hệ thống KHÔNG đọc được hộp thư tai-chinh-imap từ 17 phút nay (token endpoint: invalid_grant)",
+                "Việc cần làm: Kiểm tra máy chủ, mật khẩu hoặc mã truy cập của hộp thư;",
+                "SỰ VIỆC Thời điểm: 09:05 ngày 29/10/2013 Hộp thư: tai-chinh-imap",
+            ],
+        ),
+        (
+            "suspended",
+            [
+                "Tài khoản sotc gửi ra ngoài tỉnh nhiều bất thường nên tạm dừng gửi ra ngoài; có thể mật khẩu đã lộ.",
+                "Việc cần làm: Đổi mật khẩu, quét mã độc máy tính, rồi đề nghị cán bộ CNTT mở lại.",
             ],
         ),
         ("status", [f"Văn thư Sở Tài chính đã tiếp nhận {PAPER}; số đến 1234, ngày 29/10/2013."]),
@@ -235,3 +252,11 @@ def test_a_letter_is_named_by_its_time_alone() -> None:
 
 def test_has_a_form_for_every_kind_that_the_drawer_issues() -> None:
     assert set(FORMS) == {make().kind for make in ALL.values()}
+
+
+@pytest.mark.parametrize("name", ["silent-box", "suspended"])
+def test_an_alarm_speaks_of_no_mail(name: str) -> None:
+    """Nothing came back, and nothing was lost: the words of a return would send its reader looking for a mail."""
+    told = words_of(read(build(ALL[name](), ORIGINAL)))
+    assert "KHÔNG CHUYỂN ĐƯỢC" not in told and "Lý do" not in told and "CHƯA được gửi" not in told
+    assert read(build(ALL[name](), ORIGINAL))["In-Reply-To"] is None
