@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -32,8 +34,14 @@ class ControlDoor:
     async def start(self) -> None:
         with suppress(FileNotFoundError):
             self._path.unlink()  # a left-over of a killed daemon: the data lock is ours by now
-        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_LONGEST)
-        self._path.chmod(0o600)
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            os.fchmod(sock.fileno(), 0o600)  # Linux gives it to the name with which it is made
+            sock.bind(str(self._path))
+        except BaseException:
+            sock.close()
+            raise
+        self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=_LONGEST)
 
     async def close(self) -> None:
         if self._server is not None:
@@ -57,7 +65,7 @@ class ControlDoor:
         try:
             request = json.loads(line)
             verb = self._verbs[request.pop("verb")]
-        except (ValueError, KeyError, AttributeError, TypeError):
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             return {"ok": False, "error": "Lệnh không hợp lệ. (Unknown request.)"}
         try:
             return {"ok": True, "result": await verb(request)}
