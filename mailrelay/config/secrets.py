@@ -25,7 +25,7 @@ class Secrets:
             raise ConfigFault((f"{ref.scheme}:{ref.name}: {fault[0]} [{fault[1]}]",))
         if ref.scheme == "env":
             return os.environ[ref.name]
-        path, _ = self._find(ref.name)
+        path, _ = self.find(self._dir / ref.name)
         return path.read_text("utf-8").rstrip("\r\n")
 
     def fault(self, ref: SecretRef) -> tuple[str, str] | None:
@@ -36,7 +36,7 @@ class Secrets:
                 if os.environ.get(ref.name)
                 else ("biến môi trường này trống", "this environment variable is empty")
             )
-        path, forbidden = self._find(ref.name)
+        path, forbidden = self.find(self._dir / ref.name)
         try:
             status = path.stat()
         except OSError as fault:
@@ -57,12 +57,24 @@ class Secrets:
             return "không phải chữ ở bảng mã UTF-8", "not text in UTF-8"
         return None
 
-    def _find(self, name: str) -> tuple[Path, int]:
-        """The file of a secret and the mode bits that it must not have."""
-        path = self._dir / name
+    def find(self, path: Path) -> tuple[Path, int]:
+        """Where a file that should be ours alone lies, and the mode bits that it must not have.
+
+        What belongs below the secrets folder and cannot be seen there is looked for among systemd's credentials.
+        """
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-        if credentials and not path.exists():
-            # systemd flattens folders (logins/sotc becomes logins_sotc) and opens the file to us by an ACL, which shows as
-            # group rights in the mode: there only the rights of others count.
-            return Path(credentials, name.replace("/", "_")), stat.S_IRWXO
+        if credentials and path.is_relative_to(self._dir) and not _is_seen(path):
+            # systemd flattens folders: logins/sotc becomes logins_sotc.
+            path = Path(credentials, "_".join(path.relative_to(self._dir).parts))
+        if credentials and path.is_relative_to(credentials):
+            # It opens the file to us by an ACL, which shows as group rights in the mode.
+            return path, stat.S_IRWXO
         return path, stat.S_IRWXG | stat.S_IRWXO
+
+
+def _is_seen(path: Path) -> bool:
+    """Whether a file is there for us; a folder that is closed to us shows nothing."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False

@@ -176,16 +176,23 @@ class _SettingsReader:
         return Path(os.path.normpath(self._config_dir / written))
 
     def _file(self, node: Node) -> Path:
-        path = self._path(node)
-        if not path.is_file():
+        return self._readable(node, self._path(node))
+
+    @staticmethod
+    def _readable(node: Node, path: Path) -> Path:
+        try:
+            is_file = path.is_file()
+        except PermissionError:  # a folder on the way is closed to us
+            is_file = False
+        if not is_file:
             raise forms.Unreadable(f"không có tệp “{node.value}”", f"no such file “{node.value}”")
         if not os.access(path, os.R_OK):
             raise forms.Unreadable(f"không đọc được tệp “{node.value}”", f"cannot read “{node.value}”")
         return path
 
     def _key_file(self, node: Node) -> Path:
-        path = self._file(node)
-        if path.stat().st_mode & 0o077:
+        path, forbidden = Secrets(self._secrets_dir).find(self._path(node))
+        if self._readable(node, path).stat().st_mode & forbidden:
             raise forms.Unreadable(
                 "tệp khóa mở cho người khác đọc; hãy chạy: chmod 600", "the key file is open to others; run: chmod 600"
             )

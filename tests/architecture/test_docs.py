@@ -113,7 +113,8 @@ def test_the_settings_shown_to_admins_load(tmp_path: Path, authority: Authority)
     pair = authority.issue("mx.hoabinh.gov.vn")
     (tmp_path / "tls").mkdir()
     shutil.copy(pair.certificate, tmp_path / "tls" / "mx.pem")
-    shutil.copy(pair.key, tmp_path / "tls" / "mx.key")
+    (tmp_path / "secrets" / "tls").mkdir(parents=True)
+    shutil.copy(pair.key, tmp_path / "secrets" / "tls" / "mx.key")
     (tmp_path / "mailrelay.toml").write_text(shown + store)
     settings = load_settings(tmp_path)
     assert settings.store.url == "postgresql:///mailrelay?host=/run/postgresql"
@@ -121,7 +122,6 @@ def test_the_settings_shown_to_admins_load(tmp_path: Path, authority: Authority)
     assert load_settings(tmp_path).store.url.startswith("postgresql://mailrelay@db.")
     assert [str(place) for place in settings.listen.submissions] == ["0.0.0.0:465"]
     shutil.copy(authority.certificate, tmp_path / "tls" / "ca-tinh.pem")
-    (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "ldap").touch(mode=0o600)
     (tmp_path / "secrets" / "ldap").write_text("mật khẩu")
     (tmp_path / "mailrelay.toml").write_text("\n".join((shown, *more)))  # as an admin puts the pieces together

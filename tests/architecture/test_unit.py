@@ -32,3 +32,12 @@ def test_the_unit_is_closed() -> None:
     )
     [exposure] = re.findall(r"Overall exposure level for mailrelay\.service: ([0-9.]+)", told.stdout)
     assert float(exposure) <= MOST_EXPOSED, told.stdout
+
+
+def test_the_folders_of_secrets_that_the_unit_is_given_are_made_at_the_installation() -> None:
+    """systemd starts no service for which a credential is missing."""
+    guide = (UNIT.parent.parent / "docs" / "administration.md").read_text("utf-8")
+    folders = re.findall(r"^LoadCredential=\w+:(\S+)$", UNIT.read_text(), re.MULTILINE)
+    [made] = re.findall(r"^install -d -m 700 (.+)$", guide, re.MULTILINE)
+    assert set(folders) <= set(made.split())
+    assert "/etc/mailrelay/secrets/tls" in folders and 'key = "secrets/tls/' in guide

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +57,34 @@ def test_credentials_of_systemd_are_flat_and_may_show_group_rights(
     assert secrets.read(SecretRef("file", "logins/sotc")) == "hash"
     write(credentials / "open", "hash", 0o444)
     assert secrets.fault(SecretRef("file", "open")) is not None
+
+
+def test_a_folder_that_is_closed_to_us_is_no_hindrance_for_a_credential(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is under the shipped unit: root's folder of secrets, and a user that exists while the service runs."""
+    secrets, credentials = tmp_path / "secrets", tmp_path / "credentials"
+    write(credentials / "logins_sotc", "given", 0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    stat = os.stat
+
+    def closed(path: Any, *arguments: Any, **named: Any) -> os.stat_result:
+        if str(path).startswith(f"{secrets}/"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "stat", closed)
+    assert Secrets(secrets).read(SecretRef("file", "logins/sotc")) == "given"
+    fault = Secrets(secrets).fault(SecretRef("file", "logins/other"))
+    assert fault is not None and "No such file" in fault[1]
+    assert Secrets(secrets).find(secrets / "logins" / "sotc")[0] == credentials / "logins_sotc"
+
+
+def test_a_file_elsewhere_is_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials = tmp_path / "credentials"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    assert Secrets(tmp_path / "secrets").find(tmp_path / "tls" / "key") == (tmp_path / "tls" / "key", 0o077)
+    assert Secrets(tmp_path / "secrets").find(credentials / "key") == (credentials / "key", 0o007)
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -249,3 +249,23 @@ def test_a_value_that_no_reader_takes_is_a_problem_of_the_file(tmp_path: Path, v
 def test_a_key_of_endless_depth_is_a_problem(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path, f'domain = "hoabinh.gov.vn"\n{".".join("a" * 3000)} = 1\n')
     assert problem.startswith("mailrelay.toml:") and "lồng nhau quá sâu" in problem
+
+
+def test_the_key_of_tls_may_lie_among_the_secrets_and_come_by_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An admin's `mailrelay check` reads the one, the service under its own user the other."""
+    text = 'domain = "hoabinh.gov.vn"\n[tls]\ncertificate = "mx.pem"\nkey = "secrets/tls/mx.key"\n'
+    (tmp_path / "mx.pem").write_text("certificate")
+    credential, secret = tmp_path / "credentials" / "tls_mx.key", tmp_path / "secrets" / "tls" / "mx.key"
+    credential.parent.mkdir()
+    credential.write_text("key")
+    credential.chmod(0o440)  # so it shows where systemd gives it to one user by an ACL
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credential.parent))
+    assert settings_of(tmp_path, text).tls.key == credential
+    credential.chmod(0o444)
+    assert "mở cho người khác" in problems_of(tmp_path, text)[0]
+    secret.parent.mkdir(parents=True)
+    secret.write_text("key")
+    secret.chmod(0o600)
+    assert settings_of(tmp_path, text).tls.key == secret
