@@ -106,6 +106,8 @@ def _fit_together(settings: Settings, rows: Rows, problems: Problems) -> None:
         )
     secrets = Secrets(settings.secrets_dir)
     for ref, place, is_login in _references(rows):
+        if is_login and settings.auth.backend != "local":
+            continue  # another server knows the passwords
         fault = secrets.fault(ref)
         if fault is not None:
             problems.add(place, f"{ref.scheme}:{ref.name}: {fault[0]}", f"{ref.scheme}:{ref.name}: {fault[1]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -96,6 +97,22 @@ def test_an_empty_folder_has_a_problem_for_each_file(tmp_path: Path) -> None:
 def test_a_password_server_must_be_named(office: Path, backend: str) -> None:
     write_sample_office(office, {"domain": "hoabinh.gov.vn", "auth.backend": backend})
     assert [problem for problem in problems_of(office) if f"auth.{backend}" in problem]
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        {"auth.backend": "dovecot", "auth.dovecot": "/run/dovecot/auth-client"},
+        {"auth.backend": "imap", "auth.imap": ["mail.hoabinh.gov.vn:993"]},
+        {"auth.backend": "ldap", "ldap.servers": ["ldap.vn:636"], "ldap.bind": "{login}@hoabinh.local"},
+    ],
+)
+def test_where_another_server_knows_the_passwords_no_hashes_are_asked_for(
+    office: Path, backend: dict[str, object]
+) -> None:
+    shutil.rmtree(office / "secrets" / "logins")
+    write_sample_office(office, {"domain": "hoabinh.gov.vn", **backend})
+    assert load_office(office).settings.auth.backend == backend["auth.backend"]
 
 
 @pytest.mark.parametrize(("server", "good"), [("10.0.0.7:143", False), ("127.0.0.1:143", True), ("[::1]:143", True)])
