@@ -29,6 +29,7 @@ from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.poller import AccountState
 from mailrelay.intake.imap.taking import Unreadable
 from mailrelay.intake.imap.tokens import Tokens
+from mailrelay.intake.smtp.quota import Quota
 from mailrelay.model.agency import ImapAccount
 from mailrelay.model.calendar import utc_now
 from mailrelay.model.dispatch import DispatchState
@@ -122,8 +123,10 @@ def hindrance(office: Office, parts: Parts) -> str:
     return "disk-full" if parts.spool.free_bytes() < office.settings.limits.disk_reserve else ""
 
 
-def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts, silent: list[Silence]) -> ImapDoor:
-    """`silent` collects the accounts that could not be read for too long; a tick tells them."""
+def imap_door(
+    office: Snapshot, pipeline: Pipeline, parts: Parts, silent: list[Silence], quota: Quota | None = None
+) -> ImapDoor:
+    """`silent` collects the accounts that could not be read for too long; a tick tells them. `quota` is that of the SMTP doors."""
     settings = office().settings
 
     async def delivered_by_us(found: Marked, owner: str) -> bool:
@@ -144,7 +147,8 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts, silent: list[S
 
     def unreadable(tx: Transaction, found: Unreadable) -> None:
         origin = Origin(Door.IMAP, account=found.account.name)
-        complain(tx, office(), found.account.owner, origin, entry.Complaint(found.refusal, found.values))
+        values = {**found.values, "hours": f"{office().settings.quota.time.total_seconds() / 3600:g}"}
+        complain(tx, office(), found.account.owner, origin, entry.Complaint(found.refusal, values))
 
     def draft() -> Draft:
         if hindrance(office(), parts) == "disk-full":
@@ -166,6 +170,7 @@ def imap_door(office: Snapshot, pipeline: Pipeline, parts: Parts, silent: list[S
         size_limit=settings.limits.message_size,
         tokens=build_tokens(settings),
         on_alarm=lambda account, state: silent.append((account, state)),
+        share=quota.share if quota else None,
     )
 
 

@@ -87,7 +87,7 @@ class Daemon:
         smtp = smtp_door(self.office, pipeline, parts, suspensions.note, lambda: rooms.hindrance(self._office, parts))
         await suspensions.restore(smtp.quota)
         silent: list[rooms.Silence] = []
-        imap = rooms.imap_door(self.office, pipeline, parts, silent)
+        imap = rooms.imap_door(self.office, pipeline, parts, silent, smtp.quota)
         keys = key_desk(self._office.settings, parts.store, lambda: self._office.directory)
         control = ControlDoor(self._office.settings.listen.control, verbs(desk, keys, smtp.quota.release))
         schedule = build_schedule(rooms.ticks(self.office, parts, imap, suspensions, silent))

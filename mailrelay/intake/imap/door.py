@@ -13,7 +13,7 @@ from mailrelay.intake.imap.login import Credential, Fixed, Renewable
 from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.poller import AccountState, Pace, Poller
 from mailrelay.intake.imap.source import MailSource, SourceRefused
-from mailrelay.intake.imap.taking import Accept, Gates, House, Unreadable
+from mailrelay.intake.imap.taking import Accept, Gates, House, Share, Unreadable
 from mailrelay.intake.imap.tokens import Tokens
 from mailrelay.model.agency import Directory, ImapAccount, SecretRef
 from mailrelay.model.faults import NotFound
@@ -40,7 +40,8 @@ class ImapDoor:
     changed while the service runs. `delivered_by_us` says whether a mail that bears our mark was delivered by us to that address.
     `unreadable` writes the notice to the owner when the door itself could not take a mail. `context` is the TLS context of
     all accounts (default: the system's trust). `source` makes another MailSource than aioimaplib's. `tokens` are for accounts
-    with `oauth`. `on_alarm` hears of an account that could not be read for `alarm`.
+    with `oauth`. `on_alarm` hears of an account that could not be read for `alarm`. `share` opens a login's quota for the mails of
+    its drop folder.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ImapDoor:
         tokens: Tokens | None = None,
         on_alarm: Callable[[ImapAccount, AccountState], None] | None = None,
         doubt: timedelta = timedelta(hours=1),
+        share: Callable[[str], Share] | None = None,
     ) -> None:
         self._accounts = accounts
         self._read_secret = read_secret
@@ -77,7 +79,15 @@ class ImapDoor:
         self._context = context
         self._source = source or self._connection
         self._house = House(
-            store, draft, accept, directory, delivered_by_us, unreadable, size_limit, Gates(_BLOCKS, _BLOCKS_OF_ONE)
+            store,
+            draft,
+            accept,
+            directory,
+            delivered_by_us,
+            unreadable,
+            size_limit,
+            Gates(_BLOCKS, _BLOCKS_OF_ONE),
+            share,
         )
         self._running: dict[str, _Running] = {}
         self._ending: set[asyncio.Task[None]] = set()

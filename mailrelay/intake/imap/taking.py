@@ -36,6 +36,19 @@ class Accept(Protocol):
     ) -> Awaitable[Acceptance]: ...
 
 
+class Share(Protocol):
+    """What a mail holds of its login's quota, shared with the doors of SMTP."""
+
+    def take(self, now: float) -> str:
+        """Hold one more outside recipient: "" when it fits, else a refusal."""
+
+    def spend(self, now: float) -> None:
+        """The mail was accepted."""
+
+    def give_back(self) -> None:
+        """The mail goes nowhere. After `spend`: nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """A mail that the door itself could not take: `refusal` is a name of the refusal table. Its owner must be told."""
@@ -60,7 +73,10 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What the door needs of the rest of the house. `unreadable` writes rows (log, notice) in the ledger's transaction."""
+    """What the door needs of the rest of the house.
+
+    `unreadable` writes rows (log, notice) in the ledger's transaction. `share` gives the share of a login's quota for one mail.
+    """
 
     store: Store
     draft: Callable[[], Draft]
@@ -70,6 +86,7 @@ class House:
     unreadable: Callable[[Transaction, Unreadable], None] | None
     size_limit: int
     gates: Gates
+    share: Callable[[str], Share] | None = None
 
 
 class NotNow(Fault):
@@ -228,6 +245,25 @@ class Taking:
             raise _Ended(Ending.REFUSED, "no-valid-recipients")
 
     async def _hand_in(self, fetched: Fetched, place: Place) -> Ending:
+        login, clock = fetched.envelope.origin.login or "", asyncio.get_running_loop().time
+        share = self._house.share(login) if self._house.share and login else None
+        directory = self._house.directory()
+        outside = [one for one in fetched.envelope.recipients if not directory.is_local(one.address)]
+        try:
+            if share is not None and any(share.take(clock()) for _ in outside):
+                await asyncio.to_thread(fetched.draft.discard)
+                return await self.end(
+                    place, fetched.uid, Ending.REFUSED, refusal="quota-exceeded", values={"login": login}
+                )
+            ending = await self._accept(fetched, place)
+            if share is not None and ending is Ending.TAKEN:
+                share.spend(clock())
+            return ending
+        finally:
+            if share is not None:
+                share.give_back()
+
+    async def _accept(self, fetched: Fetched, place: Place) -> Ending:
         noted: Ending | None = None
 
         def alongside(tx: Transaction, acceptance: Acceptance) -> None:

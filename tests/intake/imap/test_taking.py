@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from mailrelay.intake.imap import taking as module
 from mailrelay.intake.imap.ledger import Ending, Ledger, Place
 from mailrelay.intake.imap.marked import Marked
 from mailrelay.intake.imap.source import Listed, SourceRefused
-from mailrelay.intake.imap.taking import Alongside, Fetched, Gates, House, NotNow, Taking
+from mailrelay.intake.imap.taking import Alongside, Fetched, Gates, House, NotNow, Share, Taking, Unreadable
+from mailrelay.intake.smtp.limits import Limits
+from mailrelay.intake.smtp.quota import Quota
 from mailrelay.model.acceptance import Acceptance
 from mailrelay.model.agency import Directory, ImapAccount, Purpose, SecretRef
 from mailrelay.model.envelope import Envelope
@@ -57,7 +60,12 @@ class Desk:
     """An account's taking, and an acceptor whose answer is set by the test."""
 
     def __init__(
-        self, store: Store, folder: Path, purpose: Purpose = Purpose.INCOMING, size_limit: int = 10_000
+        self,
+        store: Store,
+        folder: Path,
+        purpose: Purpose = Purpose.INCOMING,
+        size_limit: int = 10_000,
+        share: Callable[[str], Share] | None = None,
     ) -> None:
         self.store = store
         self.spool = Spool(folder / "spool", now=lambda: datetime.now(UTC))
@@ -66,6 +74,7 @@ class Desk:
         self.in_transaction = True
         self.ours: set[str] = set()
         self.compared: list[Marked] = []
+        self.unreadable: list[Unreadable] = []
         account = ImapAccount("stc", "imap.test", 993, "stc", SecretRef("file", "x"), purpose, OWNER)
         self.ledger = Ledger(store, "stc")
         house = House(
@@ -74,9 +83,10 @@ class Desk:
             self.accept,
             lambda: Directory("hoabinh.gov.vn", (), ()),
             self.delivered_by_us,
-            None,
+            lambda tx, found: self.unreadable.append(found),
             size_limit,
             Gates(4, 2),
+            share,
         )
         self.taking = Taking(account, house, self.ledger)
 
@@ -245,6 +255,28 @@ class TestAnswers:
             (4, Place("INBOX", 7, 0, known_below=4), Ending.TAKEN),
         ):
             assert await desk.take(Source(), Listed(uid, len(RAW), frozenset()), place) is ending
+
+    async def test_a_drop_folder_spends_its_owners_quota(self, store: Store, tmp_path: Path) -> None:
+        """Else whoever has the password of the box sends to the world without end."""
+        quota = Quota(Limits(quota_recipients=3))
+        desk = Desk(store, tmp_path, Purpose.OUTGOING, share=quota.share)
+        outside = b"From: stc@hoabinh.gov.vn\r\nTo: a@x.vn, b@x.vn\r\n\r\n"
+        inside = b"From: stc@hoabinh.gov.vn\r\nTo: syt@hoabinh.gov.vn\r\n\r\n"
+
+        async def drop(uid: int, raw: bytes) -> Ending | None:
+            return await desk.take(Source(raw + b"%d" % uid), Listed(uid, len(raw) + 1, frozenset()))
+
+        desk.answer, desk.in_transaction = Acceptance(None, "busy"), False
+        with pytest.raises(NotNow):
+            await drop(1, outside)  # what is not taken costs nothing
+        desk.answer, desk.in_transaction = Acceptance(None), True
+        assert [await drop(uid, raw) for uid, raw in ((1, outside), (2, outside), (3, inside))] == [
+            Ending.TAKEN,
+            Ending.REFUSED,
+            Ending.TAKEN,
+        ]
+        assert [(found.refusal, found.values) for found in desk.unreadable] == [("quota-exceeded", {"login": OWNER})]
+        assert len(desk.files()) == 3, "what was refused leaves nothing in the spool"
 
     async def test_our_own_mark_needs_our_own_delivery(self, desk: Desk) -> None:
         mail_id = "01JD2M3N4P5Q6R7S8T9V0W1X2Y"
