@@ -17,7 +17,7 @@ from mailrelay.model.agency import Directory
 from mailrelay.model.calendar import format_date
 from mailrelay.model.decision import Action, RecipientDecision
 from mailrelay.model.document import Document
-from mailrelay.model.entry import Book, RegisterEntry
+from mailrelay.model.entry import Book, EntryStatus, RegisterEntry
 from mailrelay.model.finding import Finding, Verdict
 from mailrelay.receipts import words
 from mailrelay.reports.trace import Life
@@ -113,5 +113,7 @@ def _decision(life: Life) -> None:
 def _entry(entry: RegisterEntry, directory: Directory) -> tuple[str, ...]:
     agency = directory.agency(entry.agency)
     book = say("đi", "outgoing") if entry.book is Book.OUTGOING else say("đến", "incoming")
-    number = f"{entry.seq}/{entry.year}" if entry.seq is not None else say("chờ vào sổ", "none yet")
+    waits = entry.status in (EntryStatus.AWAITING, EntryStatus.ARRIVED)
+    none = say("chờ vào sổ", "none yet") if waits else "–"
+    number = f"{entry.seq}/{entry.year}" if entry.seq is not None else none
     return (str(entry.entry_id), agency.name if agency else entry.agency, book, number, status_word(entry.status))

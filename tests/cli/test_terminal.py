@@ -115,6 +115,11 @@ def test_one_dispatch_is_told_in_words(demo: Any) -> None:
     assert "None" not in told
 
 
+def test_a_paper_that_was_given_back_waits_for_no_number(demo: Any) -> None:
+    rows = [line for line in _told(demo, "trace", demo["mails"][0]["mail_id"]).splitlines() if "Trả lại" in line]
+    assert rows and not any("chờ vào sổ" in row for row in rows)
+
+
 def test_who_may_not_read_the_store_is_told_so(
     demo: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
