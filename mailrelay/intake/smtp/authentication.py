@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOGIN_USER = b"334 VXNlcm5hbWU6"  # "Username:"
 LOGIN_PASSWORD = b"334 UGFzc3dvcmQ6"  # "Password:"
+_LOGIN_LENGTH = 255  # octets, RFC 4616 section 2
 _RESPONSE_LENGTH = 12288  # octets, RFC 4954 section 4
 
 
@@ -55,13 +56,13 @@ def decode_response(response: bytes) -> str | None:
 def read_plain(message: str) -> Credentials | None:
     """RFC 4616: authorization identity, login, password, parted by NUL. Nobody acts for another login."""
     parts = message.split("\0")
-    if len(parts) != 3 or not parts[1] or not parts[2] or parts[0] not in ("", parts[1]):
+    if len(parts) != 3 or parts[0] not in ("", parts[1]):
         return None
-    return Credentials(parts[1], parts[2])
+    return read_login(parts[1], parts[2])
 
 
 def read_login(login: str, password: str) -> Credentials | None:
-    if not login or not password or "\0" in login or "\0" in password:
+    if not login or not password or "\0" in login or "\0" in password or len(login.encode()) > _LOGIN_LENGTH:
         return None
     return Credentials(login, password)
 

@@ -91,6 +91,13 @@ async def test_a_client_may_cancel(office: Any) -> None:
     assert await client.login() == GOOD
 
 
+async def test_a_login_without_end_is_no_login(office: Any) -> None:
+    client = await office.connect(Door.SUBMISSIONS)
+    await client.ask("AUTH LOGIN")
+    await client.ask(_b64("a" * 256))
+    assert "[auth-syntax]" in await client.ask(_b64(PASSWORD))
+
+
 @pytest.mark.parametrize("login", ["nam.stc", "khong-co", "cu.syt"])
 async def test_wrong_unknown_and_disabled_look_the_same(office: Any, login: str) -> None:
     client = await office.connect(Door.SUBMISSIONS)
@@ -159,6 +166,9 @@ def test_credentials_never_print_the_password() -> None:
         ("\0\0pw", None),
         ("\0nam\0", None),
         ("nam\0pw", None),
+        (f"\0{'a' * 255}\0pw", Credentials("a" * 255, "pw")),
+        (f"\0{'a' * 256}\0pw", None),  # RFC 4616 section 2: nobody needs more, and failures are remembered by login
+        (f"\0{'ă' * 200}\0pw", None),
         ("\0nam\0p\0w", None),
         ("", None),
     ],
