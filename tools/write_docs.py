@@ -125,12 +125,24 @@ def shown(value: object) -> str:
             return str(value)
 
 
+COMMON = """\
+Mọi lệnh, trừ `demo`, nhận `--config DIR` (hoặc biến `MAILRELAY_CONFIG`; không có thì `/etc/mailrelay`, rồi thư mục đang đứng). Dạng
+của kết quả `--json` ở `docs/schemas/`. Tiếng Việt hay tiếng Anh theo `LANG`; không tô màu khi có `NO_COLOR`.
+*Every command but `demo` takes `--config DIR` (or `MAILRELAY_CONFIG`; else `/etc/mailrelay`, then this folder). The shapes of
+`--json` are in `docs/schemas/`. Vietnamese or English by `LANG`; no colours with `NO_COLOR`.*
+
+| Mã thoát / exit code | Nghĩa / meaning |
+| --- | --- |
+| 0 | xong / done |
+| 1 | không làm được, không có, hoặc cấu hình có lỗi / not possible, not there, or a configuration with problems |
+| 2 | gọi sai: thiếu hoặc thừa tham số, tên không có / a mistake of the caller |"""
+
+
 def commands() -> Iterator[str]:
     yield NOTE.format(source="mailrelay/cli/main.py")
     yield "# Lệnh / Commands"
     yield ""
-    yield "Mọi lệnh nhận `--config DIR` (hoặc biến `MAILRELAY_CONFIG`). Dạng của kết quả `--json` ở `docs/schemas/`."
-    yield "*Every command takes `--config DIR` (or `MAILRELAY_CONFIG`). The shapes of `--json` are in `docs/schemas/`.*"
+    yield from COMMON.splitlines()
     for path, command in walk(typer.main.get_command(app), ("mailrelay",)):
         yield ""
         yield f"## {' '.join(path)}"
