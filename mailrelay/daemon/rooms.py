@@ -38,6 +38,7 @@ from mailrelay.model.identity import make_mail_id
 from mailrelay.pipeline import entry, homecoming
 from mailrelay.pipeline.accept import Pipeline
 from mailrelay.pipeline.delays import DelayWatch
+from mailrelay.pipeline.held_lists import HeldLists
 from mailrelay.pipeline.parts import Parts
 from mailrelay.pipeline.rescan import Rescan
 from mailrelay.receipts.seal import Sealer, open_sealer
@@ -240,12 +241,16 @@ def ticks(
 
     delays = DelayWatch(parts)
     rescan = Rescan(parts)
+    lists = HeldLists(parts)
 
     async def tell_delays() -> None:
         await delays.look()
 
     async def scan_again() -> None:
         await rescan.look()
+
+    async def list_held() -> None:
+        await lists.look()
 
     async def refresh_revocation() -> None:
         fetched = await parts.inspector.refresh_revocation(parts.now())
@@ -263,6 +268,7 @@ def ticks(
         Tick("queue-age", timedelta(minutes=15), queue_age),
         Tick("delays", timedelta(minutes=1), tell_delays),
         Tick("rescan", timedelta(seconds=15), scan_again),
+        Tick("held-lists", timedelta(minutes=1), list_held),
         Tick("imap", timedelta(seconds=30), look_at_boxes),
     )
 

@@ -25,6 +25,7 @@ from mailrelay.receipts.acknowledge import is_notice, may_answer
 from mailrelay.receipts.audience import holder_of, is_ours, is_proved, owes_slip
 from mailrelay.receipts.blank import about, basic, make, sender
 from mailrelay.receipts.facts import Facts
+from mailrelay.receipts.statement import is_listed
 from mailrelay.receipts.transport import batch, expanded, reports
 from mailrelay.receipts.words import ALARMS
 
@@ -241,7 +242,10 @@ def _alarms(record: MailRecord, alarm: RecipientDecision, directory: Directory, 
 
 
 def _held(record: MailRecord, directory: Directory, now: datetime) -> list[Receipt]:
-    """One notice to each holder, and one to a sender who logged in, naming the holders. Who is both gets the holder's."""
+    """One notice to each holder, and one to a sender who logged in, naming the holders. Who is both gets the holder's.
+
+    What the rules leave to the daily list is not told to its holder at once.
+    """
     held = record.decision.with_action(Action.HOLD) if record.decision else ()
     if not held:
         return []
@@ -255,6 +259,8 @@ def _held(record: MailRecord, directory: Directory, now: datetime) -> list[Recei
     shared = {**basic(record, directory), "holders": named}
     receipts = []
     for address, group in holders.items():
+        if all(is_listed(decided) for decided in group):
+            continue
         facts = {
             **shared,
             "to_holder": True,

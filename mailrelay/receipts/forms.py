@@ -30,6 +30,8 @@ from mailrelay.receipts.sections import (
 )
 from mailrelay.receipts.trouble import delayed, failed, held, returned
 
+_LISTED = 60  # mails of a list that are shown one by one; the data file has more
+
 
 def card(kind: ReceiptKind, facts: Facts, desk: Desk) -> Card:
     """Return the card of a notice. Raises KeyError for a kind that has no form."""
@@ -195,6 +197,34 @@ def _status(facts: Facts, desk: Desk) -> Card:
     )
 
 
+def _statement(facts: Facts, desk: Desk) -> Card:
+    """What the spam filter made wait since the last list."""
+    total, shown = facts["total"], facts["held"][:_LISTED]
+    lines = [f"{moment(one['received_at'])}, {_way(one)}, mã thư {one['mail_id']}" for one in shown]
+    if total > len(shown):
+        lines.append(f"… và {total - len(shown)} thư nữa")
+    return Card(
+        badge="THƯ RÁC",
+        subject=f"{total} thư đang tạm giữ, chờ văn thư xem",
+        title="Danh sách thư rác đang tạm giữ",
+        tone=Tone.WAIT,
+        outcome=Text(
+            f"{total} thư từ bên ngoài bị bộ lọc coi là thư rác, đang tạm giữ, chưa chuyển; không thư nào bị xóa.", ""
+        ),
+        next_step=Text(
+            f"Xem người gửi: thư nào cần nhận thì báo cho chuyển, kèm mã thư, đến {desk.contact}."
+            " Đúng là thư rác thì không cần làm gì.",
+            "",
+        ),
+        sections=(Section(f"Thư đang giữ ({total})", lines=tuple(lines)),),
+        footer=footer(facts, desk),
+    )
+
+
+def _way(one: Facts) -> str:
+    return f"từ {one['from'] or '(không có)'} gửi {', '.join(one['recipients'])}"
+
+
 FORMS: dict[ReceiptKind, Callable[[Facts, Desk], Card]] = {
     ReceiptKind.SENT: _sent,
     ReceiptKind.INCOMING: _incoming,
@@ -203,6 +233,7 @@ FORMS: dict[ReceiptKind, Callable[[Facts, Desk], Card]] = {
     ReceiptKind.DELAYED: delayed,
     ReceiptKind.HELD: held,
     ReceiptKind.ALERT: alert,
+    ReceiptKind.STATEMENT: _statement,
     ReceiptKind.STATUS: _status,
     ReceiptKind.DSN: _reported,
 }

@@ -16,12 +16,12 @@ from mailrelay.model.document import MessageClass, Recognition, Secrecy
 from mailrelay.model.entry import Book, EntryStatus, RegisterEntry
 from mailrelay.model.envelope import Door, Envelope, Notify, Origin, Recipient
 from mailrelay.model.finding import Check, Finding, Verdict
-from mailrelay.model.identity import AgencyId
+from mailrelay.model.identity import AgencyId, MailId
 from mailrelay.model.message import Content, Message, MessageState
 from mailrelay.model.receipt import Notice, Receipt
 from mailrelay.model.record import MailRecord
 from mailrelay.model.refusal import REFUSALS
-from mailrelay.receipts import drawer, transport
+from mailrelay.receipts import drawer, statement, transport
 from mailrelay.receipts.compose import Letterhead, data_file, notice
 from mailrelay.receipts.transport import Late
 from tests.province import ARRIVED, DIRECTORY, a_content, an_envelope, at
@@ -170,6 +170,12 @@ def suspended() -> Receipt:
     return alarm("login-suspended", Origin(Door.SUBMISSION, login="sotc"), {"login": "sotc"})[0]
 
 
+def day(mails: int = 2) -> Receipt:
+    """The list of a day on which the filter held some mails for the Department of Finance."""
+    record, *_ = a_record(envelope=an_envelope("ban.hang@shop.example", ("sotc",)))
+    return statement.on_day(MailId(MAIL_ID), at("sotc"), [(record, (at("sotc"),))] * mails, DIRECTORY, SIGNED_AT)
+
+
 def status() -> Receipt:
     record, *_ = a_record()
     return drawer.status_slip(entry(EntryStatus.ACCEPTED, 1234), record, at("vpubnd"), SIGNED_AT, directory=DIRECTORY)
@@ -211,6 +217,7 @@ ALL: dict[str, Callable[[], Receipt]] = {
     "held-sender": lambda: held(1),
     "alert-officer": lambda: alert(0),
     "alert-sender": lambda: alert(1),
+    "day": day,
     "silent-box": silent_box,
     "suspended": suspended,
     "status": status,

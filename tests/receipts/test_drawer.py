@@ -366,3 +366,14 @@ def test_what_a_rule_returns_is_no_alarm_whatever_it_is_called() -> None:
     record, content, recognition, *_ = a_record(decision=decision)
     receipts = drawer.on_accept(record, content, recognition, DIRECTORY, (), SIGNED_AT)
     assert kinds(receipts) == [("returned", at("vpubnd"))]
+
+
+# The daily list
+
+
+def test_what_the_rules_leave_to_the_daily_list_is_not_told_to_its_holder_at_once() -> None:
+    listed = RecipientDecision(at("sotc"), Action.HOLD, ("spam",), obligations=("receipt:statement",))
+    at_once = RecipientDecision(at("sokhdt"), Action.HOLD, ("locked",))
+    record, content, recognition, *_ = a_record(envelope=MINISTRY, decision=Decision((listed, at_once)))
+    receipts = drawer.on_accept(record, content, recognition, DIRECTORY, (), SIGNED_AT)
+    assert kinds(receipts) == [("held", at("sokhdt"))]

@@ -12,6 +12,7 @@ from mailrelay.model.finding import Check, Finding, Verdict
 from mailrelay.receipts import drawer
 from mailrelay.receipts.forms import FORMS
 from tests.province import DIRECTORY, a_content, an_envelope, at
+from tests.receipts import samples
 from tests.receipts.office import MAIL_ID, SIGNED_AT, a_dispatch, a_record, an_outcome
 from tests.receipts.samples import ALL, LETTERHEAD, ORIGINAL, build, incoming, read, returned, sent, text_of, words_of
 
@@ -119,6 +120,13 @@ PAPER = "văn bản số 59/KH-UBND ngày 28/10/2013 của UBND tỉnh Hòa Bìn
             [
                 "Thư có dấu TỐI MẬT gửi lúc 09:05 ngày 29/10/2013 KHÔNG được nhận; nội dung đã xóa, không chuyển cho ai.",
                 "Xóa thư này khỏi máy",
+            ],
+        ),
+        (
+            "day",
+            [
+                "2 thư từ bên ngoài bị bộ lọc coi là thư rác, đang tạm giữ, chưa chuyển; không thư nào bị xóa.",
+                f"THƯ ĐANG GIỮ (2) - 09:05 ngày 29/10/2013, từ ban.hang@shop.example gửi sotc@hoabinh.gov.vn, mã thư {MAIL_ID}",
             ],
         ),
         (
@@ -260,3 +268,9 @@ def test_an_alarm_speaks_of_no_mail(name: str) -> None:
     told = words_of(read(build(ALL[name](), ORIGINAL)))
     assert "KHÔNG CHUYỂN ĐƯỢC" not in told and "Lý do" not in told and "CHƯA được gửi" not in told
     assert read(build(ALL[name](), ORIGINAL))["In-Reply-To"] is None
+
+
+def test_a_long_list_shows_its_beginning_and_counts_the_rest() -> None:
+    told = words_of(read(build(samples.day(300))))
+    assert "300 thư từ bên ngoài" in told and told.count("mã thư 0") == 60 and "… và 240 thư nữa" in told
+    assert len(samples.day(300).facts["held"]) == 200
