@@ -53,13 +53,14 @@ apt_install() {
   export DEBIAN_FRONTEND=noninteractive
   local guard=/usr/sbin/policy-rc.d placed=
   if [ ! -e "$guard" ]; then # packages of mail servers must not start them
+    trap "rm -f $guard" EXIT # left behind by Ctrl-C it would keep every later package from starting its service
     printf '#!/bin/sh\nexit 101\n' >"$guard" && chmod 755 "$guard" && placed=1
   fi
   printf 'postfix postfix/main_mailer_type select No configuration\n' | debconf-set-selections || true
   local rc=0
   apt-get install -y -q --no-install-recommends "$@" </dev/null >&2 ||
     { apt-get update -q </dev/null >&2 && apt-get install -y -q --no-install-recommends "$@" </dev/null >&2; } || rc=$?
-  [ -z "$placed" ] || rm -f "$guard"
+  [ -z "$placed" ] || { rm -f "$guard" && trap - EXIT; }
   return "$rc"
 }
 
