@@ -386,7 +386,12 @@ def policy_test(config: Config = None, as_json: Json = False) -> None:
 
 def main() -> None:
     """Entry point of the `mailrelay` command."""
-    app()
+    try:
+        app()
+    except OSError as error:  # of our own output, or of a disk that fails under a command
+        from mailrelay.cli.output import fail, say
+
+        fail(say(f"Không làm được: {error}", f"not possible: {error}"))
 
 
 if __name__ == "__main__":

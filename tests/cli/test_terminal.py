@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from mailrelay.cli.office import load, read
 from mailrelay.cli.output import print_line, print_table
 from mailrelay.model.calendar import VIETNAM
-from tests.cli.commands import run
+from tests.cli.commands import COMMAND, run
 
 _TOO_GREAT = "9" * 30
 
@@ -159,3 +160,17 @@ def test_a_mail_that_no_door_would_take_is_not_explained(demo: Any, tmp_path: Pa
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "lớn hơn" in done.stderr and "50 MiB" in done.stderr
+
+
+def test_an_output_that_takes_nothing_more_is_told_in_words(demo: Any) -> None:
+    for arguments in (("check",), ("check", "--json"), ("log", "list")):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [*COMMAND, *arguments, "--config", demo["config"]],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert "No space left" in done.stderr
