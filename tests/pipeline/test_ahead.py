@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -65,18 +64,21 @@ async def sendings(house: House, mails: Sequence[Acceptance]) -> list[Dispatch]:
     return [(await house.life(mail)).dispatches[0] for mail in mails]
 
 
-async def until_full(hop: Hop) -> None:
+async def all_claimed(house: House, hop: Hop) -> list[Acceptance]:
+    """Mails of which as many as may go are being sent, and the rest is claimed and waits."""
+    mails = await handed_in(house)
     async with asyncio.timeout(20):
         await hop.full.wait()
+        while {d.state for d in await sendings(house, mails)} != {DispatchState.SENDING}:
+            await asyncio.sleep(0.02)
+    return mails
 
 
 async def test_what_comes_in_is_claimed_and_goes_out_once_and_in_its_turn(serve, house: House, loop) -> None:
     hop = Hop()
     peer = await serve(final=hop)
     house.route("bo.example", peer.target())
-    mails = await handed_in(house)
-    await until_full(hop)
-    assert Counter(d.state for d in await sendings(house, mails)) == {DispatchState.SENDING: MAILS}
+    mails = await all_claimed(house, hop)
     assert peer.most_open == AT_ONCE
     hop.answer.set()
     for mail in mails:
@@ -93,8 +95,7 @@ async def test_a_next_hop_in_trouble_is_not_asked_again_for_each_mail_that_waits
     hop.word = "421 4.3.2 closing down"
     peer = await serve(final=hop)
     house.route("bo.example", peer.target())
-    mails = await handed_in(house)
-    await until_full(hop)
+    mails = await all_claimed(house, hop)
     peer.greeting = "421 4.3.2 closed"
     hop.answer.set()
     for mail in mails:
@@ -109,8 +110,7 @@ async def test_a_stop_leaves_what_was_not_begun_as_it_was(serve, house: House, l
     hop = Hop()
     peer = await serve(final=hop)
     house.route("bo.example", peer.target())
-    mails = await handed_in(house)
-    await until_full(hop)
+    mails = await all_claimed(house, hop)
     loop.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loop
