@@ -23,7 +23,7 @@ INSERT = (
     "INSERT INTO dispatch (mail_id, recipient, notify, orcpt, destination, state, next_attempt_at, urgency, attempts,"
     " detail, lease_until, lease_holder, created_at) VALUES (:mail_id, :recipient, :notify, :orcpt, :destination, :state,"
     " :next_attempt_at, :urgency, :attempts, :detail, :lease_until, :lease_holder, :created_at)"
-    " ON CONFLICT (mail_id, recipient) DO NOTHING RETURNING dispatch_id"
+    " ON CONFLICT (mail_id, recipient) DO NOTHING"
 )
 EXISTING = "SELECT dispatch_id FROM dispatch WHERE mail_id = :mail_id AND recipient = :recipient"
 GET = f"SELECT {_COLUMNS} FROM dispatch WHERE dispatch_id = :dispatch_id"
@@ -190,7 +190,7 @@ def _insert(tx: Transaction, dispatch: Dispatch, holder: str) -> int:
         "lease_holder": None if dispatch.lease_until is None else holder,
         "created_at": None if dispatch.created_at is None else microseconds(dispatch.created_at),
     }
-    dispatch_id: int | None = tx.value(INSERT, parameters)
+    dispatch_id = tx.insert(INSERT, parameters, "dispatch_id")
     if dispatch_id is None:
         key = {"mail_id": parameters["mail_id"], "recipient": parameters["recipient"]}
         dispatch_id = int(tx.value(EXISTING, key))

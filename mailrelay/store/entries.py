@@ -28,7 +28,7 @@ INSERT = (
     "INSERT INTO register_entry (agency, book, year, mail_id, status, document, counterpart, recipients, seq,"
     " entered_at, arrived_at, accepted_on, note, document_key, text_fold) VALUES (:agency, :book, :year, :mail_id,"
     " :status, :document, :counterpart, :recipients, :seq, :entered_at, :arrived_at, :accepted_on, :note,"
-    " :document_key, :text_fold) RETURNING entry_id"
+    " :document_key, :text_fold)"
 )
 FIND = f"SELECT {_COLUMNS} FROM register_entry WHERE agency = :agency AND book = :book AND document_key = :document_key"
 GET = f"SELECT {_COLUMNS} FROM register_entry WHERE entry_id = :entry_id"
@@ -98,7 +98,7 @@ def insert(tx: Transaction, entry: RegisterEntry, document_key: str | None, *, a
     if at is None:
         raise ValueError("an entry needs the moment it arrived or was entered")
     code = "" if entry.document.code is None else str(entry.document.code)
-    entry_id: int = tx.value(
+    entry_id = tx.insert(
         INSERT,
         {
             "agency": entry.agency,
@@ -117,7 +117,9 @@ def insert(tx: Transaction, entry: RegisterEntry, document_key: str | None, *, a
             "document_key": document_key,
             "text_fold": fold(plain(f"{code} {entry.document.summary} {entry.counterpart}")),
         },
+        "entry_id",
     )
+    assert entry_id is not None
     _add_arrival(tx, entry_id, entry.mail_id, entry.recipients, at)
     _add_status(tx, entry_id, entry.status, at, actor, entry.note)
     return entry_id

@@ -15,7 +15,7 @@ from mailrelay.store.transaction import Row, Transaction, contains
 _COLUMNS = "at, kind, mail_id, agency, actor, detail, event_id"
 APPEND = (
     "INSERT INTO log_event (at, kind, mail_id, agency, actor, detail, text_fold)"
-    " VALUES (:at, :kind, :mail_id, :agency, :actor, :detail, :text_fold) RETURNING event_id"
+    " VALUES (:at, :kind, :mail_id, :agency, :actor, :detail, :text_fold)"
 )
 GET = f"SELECT {_COLUMNS} FROM log_event WHERE event_id = :event_id"
 OF_MAIL = f"SELECT {_COLUMNS} FROM log_event WHERE mail_id = :mail_id ORDER BY event_id"
@@ -50,7 +50,7 @@ def _words(value: object) -> Iterator[str]:
 def append(tx: Transaction, event: LogEvent, *, words: str = "") -> int:
     """Add an event and return its id. It is found by `words` too, which are no part of the event itself."""
     text = " ".join((event.actor, event.agency or "", *_words(event.detail), words))
-    event_id: int = tx.value(
+    event_id = tx.insert(
         APPEND,
         {
             "at": microseconds(event.at),
@@ -61,7 +61,9 @@ def append(tx: Transaction, event: LogEvent, *, words: str = "") -> int:
             "detail": dumps(event.detail, _DETAIL),
             "text_fold": fold(plain(text)),
         },
+        "event_id",
     )
+    assert event_id is not None
     return event_id
 
 

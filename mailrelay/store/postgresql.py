@@ -115,6 +115,10 @@ class PostgresqlTransaction(Transaction):
     def execute(self, sql: str, parameters: Parameters = _NOTHING) -> int:
         return self._run(sql, parameters).rowcount
 
+    def insert(self, sql: str, parameters: Parameters, key: str) -> int | None:
+        number: int | None = self.value(f"{sql} RETURNING {key}", parameters)
+        return number
+
     def rows(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
         return self._run(sql, parameters).fetchall()
 

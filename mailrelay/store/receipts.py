@@ -14,7 +14,7 @@ _COLUMNS = "kind, mail_id, addressee, event_key, created_at, facts, state, recei
 INSERT = (
     "INSERT INTO receipt (kind, mail_id, addressee, event_key, created_at, facts, state, notice_id) VALUES (:kind,"
     " :mail_id, :addressee, :event_key, :created_at, :facts, :state, :notice_id)"
-    " ON CONFLICT (event_key) DO NOTHING RETURNING receipt_id"
+    " ON CONFLICT (event_key) DO NOTHING"
 )
 DUE = f"SELECT {_COLUMNS} FROM receipt WHERE state = 'due' ORDER BY receipt_id LIMIT :limit"
 MARK = "UPDATE receipt SET state = :state, notice_id = coalesce(:notice_id, notice_id) WHERE receipt_id = :receipt_id"
@@ -44,7 +44,7 @@ def _receipt(row: Row) -> Receipt:
 
 def insert(tx: Transaction, receipt: Receipt) -> int | None:
     """Add a receipt and return its id; None when one with the same event key is there already."""
-    receipt_id: int | None = tx.value(
+    return tx.insert(
         INSERT,
         {
             "kind": receipt.kind,
@@ -56,8 +56,8 @@ def insert(tx: Transaction, receipt: Receipt) -> int | None:
             "state": receipt.state,
             "notice_id": receipt.notice_id,
         },
+        "receipt_id",
     )
-    return receipt_id
 
 
 def due(tx: Transaction, limit: int) -> tuple[Receipt, ...]:

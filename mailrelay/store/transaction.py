@@ -31,6 +31,10 @@ class Transaction(ABC):
         """Run a statement that returns no rows; return how many rows it touched."""
 
     @abstractmethod
+    def insert(self, sql: str, parameters: Parameters, key: str) -> int | None:
+        """Add one row and return what its column `key` was given; None when there was one that it was in conflict with."""
+
+    @abstractmethod
     def rows(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
         """Run a statement and return all its rows."""
 
@@ -64,6 +68,11 @@ class SqliteTransaction(Transaction):
 
     def execute(self, sql: str, parameters: Parameters = _NOTHING) -> int:
         return self._connection.execute(sql, parameters).rowcount
+
+    def insert(self, sql: str, parameters: Parameters, key: str) -> int | None:
+        """SQLite knows the number anyhow: to have it returned like other columns costs it a table of its own."""
+        cursor = self._connection.execute(sql, parameters)
+        return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def rows(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
         return self._connection.execute(sql, parameters).fetchall()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mailrelay.model.message import MessageState
 from mailrelay.store import backlog, dispatches, entries, leases, log, messages, polls, receipts, sqlite
 from mailrelay.store.transaction import Engine, SqliteTransaction
 from tests.store.samples import NOW, dispatch, record
@@ -38,6 +39,25 @@ def test_a_statement_fits_the_tables_and_uses_their_indexes(sqlite_path: Path, n
     tables = "message|dispatch|register_entry|entry_arrival|entry_status|log_event|attempt|receipt|poll_outcome"
     scans = [step for step in plan if re.match(rf"SCAN ({tables})\b", step) and "USING" not in step]
     assert scans == [] or name in _READS_ALL
+
+
+@pytest.mark.parametrize("state", [MessageState.PENDING, MessageState.HELD, MessageState.MOVING])
+def test_open_mails_are_found_without_looking_at_the_others(sqlite_path: Path, state: MessageState) -> None:
+    connection = sqlite.connect(sqlite_path, writing=True)
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {messages.IN_STATE[state]}", {"limit": 1})]
+    connection.close()
+    assert plan == ["SEARCH message USING COVERING INDEX ix_message_open (state=?)"]
+
+
+def test_a_row_is_checked_without_a_table_made_for_it(sqlite_path: Path) -> None:
+    """Lists of words in CHECKs, RETURNING: SQLite makes a table for each, for every row."""
+    connection = sqlite.connect(sqlite_path, writing=True)
+    rows = (log.APPEND, messages.INSERT, dispatches.INSERT, dispatches.ADD_ATTEMPT, receipts.INSERT, entries.INSERT)
+    for sql in rows:
+        parameters = dict.fromkeys(re.findall(r":(\w+)", sql), 1)
+        steps = [row[1] for row in connection.execute(f"EXPLAIN {sql}", parameters)]
+        assert steps.count("OpenEphemeral") == 0, sql
+    connection.close()
 
 
 def _steps(path: Path, waiting: int) -> int:

@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("book", sa.Text(), nullable=False),
         sa.Column("year", _BIG, nullable=False),
         sa.Column("last_seq", _BIG, nullable=False),
-        sa.CheckConstraint("book IN ('outgoing','incoming')", name=op.f("ck_book_counter_book")),
+        sa.CheckConstraint("book = 'outgoing' OR book = 'incoming'", name=op.f("ck_book_counter_book")),
         sa.CheckConstraint("last_seq > 0", name=op.f("ck_book_counter_last_seq")),
         sa.PrimaryKeyConstraint("agency", "book", "year", name=op.f("pk_book_counter")),
         sqlite_strict=True,
@@ -35,8 +35,10 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("text_fold", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('received','refused','judged','registered','repeated','held','released','returned',"
-            "'delivered','relayed','deferred','failed','withdrawn','accepted','receipt','configured')",
+            "kind = 'received' OR kind = 'refused' OR kind = 'judged' OR kind = 'registered'"
+            " OR kind = 'repeated' OR kind = 'held' OR kind = 'released' OR kind = 'returned'"
+            " OR kind = 'delivered' OR kind = 'relayed' OR kind = 'deferred' OR kind = 'failed'"
+            " OR kind = 'withdrawn' OR kind = 'accepted' OR kind = 'receipt' OR kind = 'configured'",
             name=op.f("ck_log_event_kind"),
         ),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_log_event")),
@@ -67,12 +69,19 @@ def upgrade() -> None:
         sa.Column("warnings", sa.Text(), nullable=False),
         sa.Column("decision", sa.Text(), nullable=True),
         sa.Column("rendering", sa.Text(), nullable=False),
-        sa.CheckConstraint("door IN ('mx','submission','submissions','lmtp','imap')", name=op.f("ck_message_door")),
         sa.CheckConstraint(
-            "message_class IN ('document','exchange','letter','receipt')", name=op.f("ck_message_message_class")
+            "door = 'mx' OR door = 'submission' OR door = 'submissions' OR door = 'lmtp' OR door = 'imap'",
+            name=op.f("ck_message_door"),
         ),
         sa.CheckConstraint(
-            "state IN ('pending','held','moving','done','returned','rejected')", name=op.f("ck_message_state")
+            "message_class = 'document' OR message_class = 'exchange' OR message_class = 'letter'"
+            " OR message_class = 'receipt'",
+            name=op.f("ck_message_message_class"),
+        ),
+        sa.CheckConstraint(
+            "state = 'pending' OR state = 'held' OR state = 'moving' OR state = 'done'"
+            " OR state = 'returned' OR state = 'rejected'",
+            name=op.f("ck_message_state"),
         ),
         sa.CheckConstraint("length(digest) = 64", name=op.f("ck_message_digest")),
         sa.CheckConstraint("length(mail_id) = 26", name=op.f("ck_message_mail_id")),
@@ -93,8 +102,8 @@ def upgrade() -> None:
             "ix_message_open",
             ["state", "mail_id"],
             unique=False,
-            sqlite_where=sa.text("state IN ('pending','held','moving')"),
-            postgresql_where=sa.text("state IN ('pending','held','moving')"),
+            sqlite_where=sa.text("state = 'pending' OR state = 'held' OR state = 'moving'"),
+            postgresql_where=sa.text("state = 'pending' OR state = 'held' OR state = 'moving'"),
         )
         batch_op.create_index(
             batch_op.f("ix_message_repeat_key_received_at"),
@@ -155,7 +164,8 @@ def upgrade() -> None:
         sa.Column("created_at", _BIG, nullable=True),
         sa.CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name=op.f("ck_dispatch_lease")),
         sa.CheckConstraint(
-            "state IN ('queued','sending','delivered','relayed','deferred','failed','withdrawn','held')",
+            "state = 'queued' OR state = 'sending' OR state = 'delivered' OR state = 'relayed'"
+            " OR state = 'deferred' OR state = 'failed' OR state = 'withdrawn' OR state = 'held'",
             name=op.f("ck_dispatch_state"),
         ),
         sa.CheckConstraint("attempts >= 0", name=op.f("ck_dispatch_attempts")),
@@ -200,11 +210,16 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("notice_id", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('sent','incoming','tracking','returned','failed','delayed',"
-            "'held','decided','recall','status','alert','statement','dsn')",
+            "kind = 'sent' OR kind = 'incoming' OR kind = 'tracking' OR kind = 'returned'"
+            " OR kind = 'failed' OR kind = 'delayed' OR kind = 'held' OR kind = 'decided'"
+            " OR kind = 'recall' OR kind = 'status' OR kind = 'alert' OR kind = 'statement'"
+            " OR kind = 'dsn'",
             name=op.f("ck_receipt_kind"),
         ),
-        sa.CheckConstraint("state IN ('due','queued','sent','failed','suppressed')", name=op.f("ck_receipt_state")),
+        sa.CheckConstraint(
+            "state = 'due' OR state = 'queued' OR state = 'sent' OR state = 'failed' OR state = 'suppressed'",
+            name=op.f("ck_receipt_state"),
+        ),
         sa.ForeignKeyConstraint(["notice_id"], ["message.mail_id"], name=op.f("fk_receipt_notice_id_message")),
         sa.PrimaryKeyConstraint("receipt_id", name=op.f("pk_receipt")),
         sa.UniqueConstraint("event_key", name=op.f("uq_receipt_event_key")),
@@ -239,9 +254,11 @@ def upgrade() -> None:
         sa.Column("accepted_on", sa.Text(), nullable=True),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("text_fold", sa.Text(), nullable=False),
-        sa.CheckConstraint("book IN ('outgoing','incoming')", name=op.f("ck_register_entry_book")),
+        sa.CheckConstraint("book = 'outgoing' OR book = 'incoming'", name=op.f("ck_register_entry_book")),
         sa.CheckConstraint(
-            "status IN ('awaiting','registered','01','02','03','04','05','06','13','15','16','void','failed')",
+            "status = 'awaiting' OR status = 'registered' OR status = '01' OR status = '02'"
+            " OR status = '03' OR status = '04' OR status = '05' OR status = '06' OR status = '13'"
+            " OR status = '15' OR status = '16' OR status = 'void' OR status = 'failed'",
             name=op.f("ck_register_entry_status"),
         ),
         sa.CheckConstraint("length(accepted_on) = 10", name=op.f("ck_register_entry_accepted_on")),
@@ -268,7 +285,10 @@ def upgrade() -> None:
         sa.Column("result", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
-        sa.CheckConstraint("result IN ('delivered','relayed','deferred','failed')", name=op.f("ck_attempt_result")),
+        sa.CheckConstraint(
+            "result = 'delivered' OR result = 'relayed' OR result = 'deferred' OR result = 'failed'",
+            name=op.f("ck_attempt_result"),
+        ),
         sa.ForeignKeyConstraint(
             ["dispatch_id"], ["dispatch.dispatch_id"], name=op.f("fk_attempt_dispatch_id_dispatch")
         ),
@@ -304,7 +324,9 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "status IN ('awaiting','registered','01','02','03','04','05','06','13','15','16','void','failed')",
+            "status = 'awaiting' OR status = 'registered' OR status = '01' OR status = '02'"
+            " OR status = '03' OR status = '04' OR status = '05' OR status = '06' OR status = '13'"
+            " OR status = '15' OR status = '16' OR status = 'void' OR status = 'failed'",
             name=op.f("ck_entry_status_status"),
         ),
         sa.ForeignKeyConstraint(
