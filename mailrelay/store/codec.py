@@ -55,7 +55,9 @@ def loads(kind: Any, text: str) -> Any:
     """The value of type `kind` from JSON text. Raises StoreFault when the text does not fit the type."""
     step = _decoder(kind)
     try:
-        value = json.loads(text)
+        value, end = _parse(text)
+        if end != len(text):
+            raise ValueError(f"there is something after character {end}")
         return step(value) if step else value
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise StoreFault(f"a stored {getattr(kind, '__name__', kind)} cannot be read: {error}") from error
@@ -88,7 +90,8 @@ def _free(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no place in a stored mapping")
 
 
-# Made once: json.dumps makes an encoder at every call.
+# Made once: json.dumps makes an encoder at every call, and json.loads looks for white space that we never write.
+_parse = json.JSONDecoder().raw_decode
 _READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_free)
 _ESCAPED = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_free)
 
@@ -146,9 +149,8 @@ def _record_encoder(kind: type) -> Callable[[Any], Any]:
         written: dict[str, Any] = {}
         for name, step, default in plan:
             item = getattr(value, name)
-            if not item and item == default:
-                continue
-            written[name] = step(item) if step is not None and item is not None else item
+            if item or item != default:
+                written[name] = item if step is None or item is None else step(item)
         return written
 
     return encode
@@ -188,7 +190,7 @@ def _decoder(kind: Any) -> Step:
     if origin in (tuple, frozenset):
         return _row_decoder(origin, arguments)
     if isinstance(origin, type) and issubclass(origin, Enum):
-        return origin
+        return {member.value: member for member in origin}.__getitem__  # asking the type takes several times as long
     return _SCALAR_DECODERS.get(origin)
 
 
@@ -206,12 +208,12 @@ def _record_decoder(kind: type) -> Callable[[Any], Any]:
     def decode(value: Any) -> Any:
         if not plan:
             plan.update((field.name, _decoder(hint)) for field, hint in _fields(kind))
-        read: dict[str, Any] = {}
+        if not value.keys() <= plan.keys():
+            value = {name: item for name, item in value.items() if name in plan}
         for name, item in value.items():
-            if name in plan:
-                step = plan[name]
-                read[name] = step(item) if step is not None and item is not None else item
-        return kind(**read)
+            if item is not None and (step := plan[name]) is not None:
+                value[name] = step(item)
+        return kind(**value)
 
     return decode
 
