@@ -326,12 +326,13 @@ def _claim(tx: Transaction, parts: Parts, lease: timedelta, room: int) -> _Claim
         for receipt in transport.on_poisoned(record, dispatch, _POISONED, office.directory, now):
             receipts.insert(tx, receipt)
         close(tx, dispatch.mail_id)
+    left, due = dispatches.outlook(tx, now)
     return _Claimed(
         tuple(sound),
         tuple(poisoned),
         messages.read(tx, {dispatch.mail_id for dispatch in sound}),
-        left=dispatches.left_behind(tx, now),
-        due=dispatches.next_due(tx, now),
+        left=left,
+        due=due,
     )
 
 

@@ -146,8 +146,7 @@ class Replier:
         """Enter the notice as a mail; return its dispatch, nothing when somebody was faster."""
         now = self._parts.now()
         mail_id = record.message.mail_id
-        current = receipts.get(tx, receipt.receipt_id)
-        if current is None or current.state is not ReceiptState.DUE:
+        if receipts.state(tx, receipt.receipt_id) is not ReceiptState.DUE:
             return ()  # the file without a row is dropped at the next start
         messages.insert(tx, record)
         sending = Dispatch(

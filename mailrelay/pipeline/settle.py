@@ -45,10 +45,13 @@ def settle(
     booked: list[RegisterEntry] = []
     if record.message_class is MessageClass.DOCUMENT:
         booked = _note_in_books(tx, record, office, [dispatch for dispatch, _ in moved], sendings, now)
-    told_failed = _told_failed(tx, mail_id) if any(d.state in _ARRIVED for d, _ in moved) else frozenset()
+    # Who was reached at the first try was never told of as lost.
+    again = {dispatch.dispatch_id for dispatch in sendings if dispatch.attempts > 1}
+    is_news = any(d.state in _ARRIVED and d.dispatch_id in again for d, _ in moved)
+    told_failed = _told_failed(tx, mail_id) if is_news else frozenset()
     for receipt in drawer.on_settled(record, moved, office.directory, now, entries=booked, told_failed=told_failed):
         receipts.insert(tx, receipt)
-    _close(tx, mail_id, sendings)
+    _close(tx, mail_id, sendings, is_notice=record.message_class is MessageClass.RECEIPT)
 
 
 def close(tx: Transaction, mail_id: MailId) -> None:
@@ -56,14 +59,14 @@ def close(tx: Transaction, mail_id: MailId) -> None:
     _close(tx, mail_id, dispatches.of_mail(tx, mail_id))
 
 
-def _close(tx: Transaction, mail_id: MailId, sendings: Sequence[Dispatch]) -> None:
+def _close(tx: Transaction, mail_id: MailId, sendings: Sequence[Dispatch], *, is_notice: bool = True) -> None:
     states = {dispatch.state for dispatch in sendings}
     if any(not state.is_final and state is not DispatchState.HELD for state in states):
         messages.set_state(tx, mail_id, MessageState.MOVING)
         return
     held = DispatchState.HELD in states
     messages.set_state(tx, mail_id, MessageState.HELD if held else MessageState.DONE)
-    if not held:
+    if is_notice and not held:
         receipts.mark_notice(tx, mail_id, ReceiptState.SENT if states <= _ARRIVED else ReceiptState.FAILED)
 
 

@@ -31,8 +31,10 @@ def moment(at: datetime) -> str:
 
 def line(text: str, limit: int = 300) -> str:
     """One printable line of bounded length: what strangers wrote may not break a notice's form."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * limit])
-    joined = " ".join(printable.split())
+    text = text[: 4 * limit]
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    joined = " ".join(text.split())
     return joined if len(joined) <= limit else joined[: limit - 1] + "…"
 
 

@@ -13,13 +13,16 @@ import typing
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Union
 
 from mailrelay.model.faults import StoreFault
 
 Step = Callable[[Any], Any] | None  # None: the value is JSON as it is
+
+_SHORT = 4096  # characters of a text whose value is remembered
+_FIXED = (str, int, float, bool, types.NoneType, datetime, date, bytes, Path)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -53,6 +56,10 @@ def dumps(value: Any, kind: Any = None) -> str:
 
 def loads(kind: Any, text: str) -> Any:
     """The value of type `kind` from JSON text. Raises StoreFault when the text does not fit the type."""
+    return _remembered(kind, text) if _is_fixed(kind) and len(text) <= _SHORT else _loaded(kind, text)
+
+
+def _loaded(kind: Any, text: str) -> Any:
     step = _decoder(kind)
     try:
         value, end = _parse(text)
@@ -61,6 +68,32 @@ def loads(kind: Any, text: str) -> Any:
         return step(value) if step else value
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise StoreFault(f"a stored {getattr(kind, '__name__', kind)} cannot be read: {error}") from error
+
+
+# The same decision, document, envelope of a notice is read for one mail after the other: nobody can change what was read before.
+_remembered = lru_cache(maxsize=256)(_loaded)
+
+
+@cache
+def _is_fixed(kind: Any) -> bool:
+    """Whether nothing in such a value can be changed. What a free mapping holds can."""
+    return _has_fixed_parts(kind, frozenset())
+
+
+def _has_fixed_parts(kind: Any, around: frozenset[Any]) -> bool:
+    """`around` are the types that this one is a part of."""
+    origin, arguments = _inner(kind)
+    if (
+        kind in around
+        or (arguments == () and origin in _FIXED)
+        or (isinstance(origin, type) and issubclass(origin, Enum))
+    ):
+        return True
+    if dataclasses.is_dataclass(origin):
+        arguments = tuple(hint for _, hint in _fields(typing.cast(type, origin)))
+    elif origin not in (tuple, frozenset, types.UnionType):
+        return False
+    return all(_has_fixed_parts(part, around | {kind}) for part in arguments if part is not Ellipsis)
 
 
 def _json(value: Any) -> str:

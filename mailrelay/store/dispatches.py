@@ -132,14 +132,10 @@ HOLD = (
 )
 MAIL = "SELECT mail_id FROM dispatch WHERE dispatch_id = :dispatch_id"
 STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
-NEXT_WAITING = (
-    "SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at > :after"
-)
-LEFT_BEHIND = (
-    "SELECT 1 FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at <= :now"
-    " ORDER BY next_attempt_at LIMIT 1"
-)
-NEXT_EXPIRY = "SELECT min(lease_until) FROM dispatch WHERE state = 'sending' AND lease_until > :after"
+OUTLOOK = """SELECT
+    EXISTS (SELECT 1 FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at <= :now),
+    (SELECT min(next_attempt_at) FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at > :now),
+    (SELECT min(lease_until) FROM dispatch WHERE state = 'sending' AND lease_until > :now)"""
 COUNTS = "SELECT state, count(*) FROM dispatch GROUP BY state"
 
 _URGENCIES = tuple(Urgency)
@@ -335,19 +331,12 @@ def listing(
     return tuple(_dispatch(row) for row in tx.rows(sql, parameters))
 
 
-def next_due(tx: Transaction, after: datetime | None = None) -> datetime | None:
-    """When a claim may find something again: the next attempt or the end of a lease, whichever comes first.
-
-    With `after` (the moment of a claim that found nothing) what was due then does not count: it waits for its destination.
-    """
-    parameters = {"after": -1 if after is None else microseconds(after)}
-    moments = [found for sql in (NEXT_WAITING, NEXT_EXPIRY) if (found := tx.value(sql, parameters)) is not None]
-    return moment(min(moments)) if moments else None
-
-
-def left_behind(tx: Transaction, now: datetime) -> bool:
-    """Whether something is due that a claim at `now` has not taken: it waits for its destination to be free."""
-    return tx.value(LEFT_BEHIND, {"now": microseconds(now)}) is not None
+def outlook(tx: Transaction, now: datetime) -> tuple[bool, datetime | None]:
+    """What a claim at `now` has left: whether something is due, which waits for its destination to be free, and when a claim
+    may find something new: the next attempt or the end of a lease, whichever comes first; None for never."""
+    ((left, *moments),) = tx.rows(OUTLOOK, {"now": microseconds(now)})
+    due = min((found for found in moments if found is not None), default=None)
+    return bool(left), None if due is None else moment(due)
 
 
 def counts(tx: Transaction) -> dict[DispatchState, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from mailrelay.model.entry import EventKind, LogEvent
@@ -47,9 +48,16 @@ def _words(value: object) -> Iterator[str]:
             yield from _words(item)
 
 
+@lru_cache(maxsize=64)
+def _folded(words: str) -> str:
+    """The events of one mail are found by the same words."""
+    return fold(plain(words))
+
+
 def append(tx: Transaction, event: LogEvent, *, words: str = "") -> int:
     """Add an event and return its id. It is found by `words` too, which are no part of the event itself."""
-    text = " ".join((event.actor, event.agency or "", *_words(event.detail), words))
+    said = fold(plain(" ".join((event.actor, event.agency or "", *_words(event.detail)))))
+    more = _folded(words) if words else ""
     event_id = tx.insert(
         APPEND,
         {
@@ -59,7 +67,7 @@ def append(tx: Transaction, event: LogEvent, *, words: str = "") -> int:
             "agency": event.agency,
             "actor": plain(event.actor),
             "detail": dumps(event.detail, _DETAIL),
-            "text_fold": fold(plain(text)),
+            "text_fold": f"{said} {more}" if said and more else said or more,
         },
         "event_id",
     )

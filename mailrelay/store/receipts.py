@@ -20,7 +20,7 @@ DUE = f"SELECT {_COLUMNS} FROM receipt WHERE state = 'due' ORDER BY receipt_id L
 MARK = "UPDATE receipt SET state = :state, notice_id = coalesce(:notice_id, notice_id) WHERE receipt_id = :receipt_id"
 OF_MAIL = f"SELECT {_COLUMNS} FROM receipt WHERE mail_id = :mail_id ORDER BY receipt_id"
 OF_KIND = f"SELECT {_COLUMNS} FROM receipt WHERE mail_id = :mail_id AND kind = :kind ORDER BY receipt_id"
-GET = f"SELECT {_COLUMNS} FROM receipt WHERE receipt_id = :receipt_id"
+STATE = "SELECT state FROM receipt WHERE receipt_id = :receipt_id"
 MARK_NOTICE = "UPDATE receipt SET state = :state WHERE notice_id = :notice_id"
 BY_NOTICE = f"SELECT {_COLUMNS} FROM receipt WHERE notice_id = :notice_id"
 
@@ -86,9 +86,10 @@ def of_kind(tx: Transaction, mail_id: MailId, kind: ReceiptKind) -> tuple[Receip
     return tuple(_receipt(row) for row in tx.rows(OF_KIND, {"mail_id": mail_id, "kind": kind}))
 
 
-def get(tx: Transaction, receipt_id: int) -> Receipt | None:
-    rows = tx.hold(GET, {"receipt_id": receipt_id})
-    return _receipt(rows[0]) if rows else None
+def state(tx: Transaction, receipt_id: int) -> ReceiptState | None:
+    """How far a receipt is; None when there is none."""
+    rows = tx.hold(STATE, {"receipt_id": receipt_id})
+    return ReceiptState(rows[0][0]) if rows else None
 
 
 def by_notice(tx: Transaction, notice_id: MailId) -> Receipt | None:

@@ -50,3 +50,8 @@ def test_marks_and_case_do_not_matter(text: str) -> None:
 @given(st.text())
 def test_there_is_no_white_space_but_single_spaces(text: str) -> None:
     assert fold(text) == " ".join(fold(text).split())
+
+
+@given(st.text(), st.text())
+def test_words_may_be_folded_apart(first: str, second: str) -> None:
+    assert fold(f"{first} {second}") == " ".join(filter(None, (fold(first), fold(second))))

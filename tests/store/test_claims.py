@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from datetime import datetime
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -211,15 +212,19 @@ async def test_claims_keep_their_promises_whatever_happens(
 
 
 async def test_the_next_claim_is_known_in_advance(store: Store) -> None:
-    assert await store.read(dispatches.next_due) is None
+    async def outlook(seconds: float) -> tuple[bool, datetime | None]:
+        return await store.read(lambda tx: dispatches.outlook(tx, at(seconds)))
+
+    assert await outlook(0) == (False, None)
     await queue(store, "d", state=DispatchState.HELD)
-    assert await store.read(dispatches.next_due) is None
+    assert await outlook(0) == (False, None)
     await queue(store, "d", next_attempt_at=at(5000))
     await queue(store, "d", next_attempt_at=at(0))
-    assert await store.read(dispatches.next_due) == NOW
-    assert await store.read(lambda tx: dispatches.next_due(tx, NOW)) == at(5000)
+    assert await outlook(-1) == (False, NOW)
+    assert await outlook(0) == (True, at(5000))
     await claim(store)
-    assert await store.read(dispatches.next_due) == NOW + LEASE
+    assert await outlook(0) == (False, NOW + LEASE)
+    assert await outlook(5000) == (True, None)
 
 
 async def test_what_nobody_has_begun_to_send_goes_back_as_it_was(store: Store) -> None:

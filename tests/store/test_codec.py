@@ -19,9 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mailrelay.model
+from mailrelay.model.document import Document
 from mailrelay.model.envelope import Envelope, Origin
 from mailrelay.model.faults import StoreFault
-from mailrelay.model.finding import Check, Finding, Verdict
+from mailrelay.model.finding import Check, Finding, Findings, Verdict
+from mailrelay.model.message import Content
 from mailrelay.store.codec import dumps, loads, microseconds, moment, plain
 from tests.store.samples import NOW, document, envelope, record
 
@@ -203,3 +205,21 @@ def test_plain_text_fits_a_column_and_keeps_what_can_be_kept(text: str) -> None:
 def test_an_envelope_is_small() -> None:
     """What is empty is left out: an ordinary envelope takes little room in its row."""
     assert len(dumps(Envelope("a@b", envelope().recipients[:1], Origin(envelope().origin.door)))) < 260
+
+
+def test_what_nobody_can_change_is_read_once() -> None:
+    text = dumps(document())
+    assert loads(Document, text) is loads(Document, text)
+
+
+def test_what_can_be_changed_is_read_anew() -> None:
+    """A finding and whatever holds one: its facts are a mapping."""
+    findings = (Finding(Check.SPF, Verdict.PASS, facts={"domain": "x"}),)
+    for kind, value in (
+        (Finding, findings[0]),
+        (tuple[Finding, ...], findings),
+        (Findings, Findings(Content(), findings)),
+    ):
+        text = dumps(value, kind)
+        assert loads(kind, text) is not loads(kind, text)
+        assert loads(kind, text) == value
