@@ -84,16 +84,15 @@ def expanded(record: MailRecord, directory: Directory, now: datetime) -> tuple[R
 
     RFC 3461 section 5.2.7.3 (c): the members' own success is then reported to nobody.
     """
-    if not is_proved(record):
+    asked = [r for r in record.message.envelope.recipients if r.notify is not None and Notify.SUCCESS in r.notify]
+    if not asked or not is_proved(record):
         return ()
     decided = record.decision.recipients if record.decision else ()
     going = {one.recipient.lower() for one in decided if one.action in (Action.RELAY, Action.HOLD)}
     groups = [
         recipient
-        for recipient in record.message.envelope.recipients
+        for recipient in asked
         if stands_for_several(recipient, directory)
-        and recipient.notify is not None
-        and Notify.SUCCESS in recipient.notify
         and going & {directory.resolve(member).lower() for member in _members(recipient, directory)}
     ]
     if not groups:

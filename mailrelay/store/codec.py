@@ -125,7 +125,9 @@ def _free(value: object) -> object:
 
 # Made once: json.dumps makes an encoder at every call, and json.loads looks for white space that we never write.
 _parse = json.JSONDecoder().raw_decode
-_READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_free)
+_READABLE = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False, default=_free
+)
 _ESCAPED = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_free)
 
 

@@ -61,15 +61,12 @@ WITH RECURSIVE busy AS (
 ), chosen AS MATERIALIZED (
     SELECT mail_id, destination FROM placed WHERE place <= :per_destination
     ORDER BY urgency DESC, since, eldest LIMIT :limit
-), taken AS MATERIALIZED (
-    SELECT dispatch_id FROM dispatch
-    WHERE mail_id IN (SELECT mail_id FROM chosen)
-      AND (mail_id, destination) IN (SELECT mail_id, destination FROM chosen)
-      AND (state IN ('queued','deferred') AND next_attempt_at <= :now OR state = 'sending' AND lease_until <= :now)
-    {lock}
-)
+){locked}
 UPDATE dispatch SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until, lease_holder = :holder
-WHERE dispatch_id IN (SELECT dispatch_id FROM taken) RETURNING """
+WHERE dispatch_id IN ({taken}) RETURNING """
+_TAKEN = """SELECT d.dispatch_id FROM chosen CROSS JOIN dispatch d
+    WHERE d.mail_id = chosen.mail_id AND d.destination = chosen.destination
+      AND (d.state IN ('queued','deferred') AND d.next_attempt_at <= :now OR d.state = 'sending' AND d.lease_until <= :now)"""
 _FIRST_DUE = """SELECT {columns} FROM dispatch w
     WHERE w.destination = room.destination AND w.urgency = room.urgency AND w.state IN ('queued','deferred')
       AND w.next_attempt_at <= :now ORDER BY w.next_attempt_at, w.dispatch_id LIMIT :per_destination"""
@@ -77,13 +74,16 @@ CLAIM = {
     Engine.SQLITE: _CLAIM.format(
         due=f"""SELECT d.dispatch_id, d.mail_id, d.destination, d.urgency, d.next_attempt_at FROM room CROSS JOIN dispatch d
     ON d.dispatch_id IN ({_FIRST_DUE.format(columns="w.dispatch_id")})""",
-        lock="",
+        locked="",
+        taken=_TAKEN,
     )
     + _COLUMNS,
     Engine.POSTGRESQL: _CLAIM.format(
         due=f"""SELECT f.* FROM room CROSS JOIN LATERAL (
     {_FIRST_DUE.format(columns="w.dispatch_id, w.mail_id, w.destination, w.urgency, w.next_attempt_at")}) f""",
-        lock="FOR UPDATE SKIP LOCKED",  # whoever claims at the same moment passes by the rows that are taken here
+        # Whoever claims at the same moment passes by the rows that are taken here.
+        locked=f", taken AS MATERIALIZED (\n    {_TAKEN} FOR UPDATE OF d SKIP LOCKED\n)",
+        taken="SELECT dispatch_id FROM taken",
     )
     + _COLUMNS,
 }

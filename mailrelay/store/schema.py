@@ -192,7 +192,7 @@ class LogRow(Table, table=True):
     __table_args__ = (
         _among("kind", EventKind),
         Index(None, "mail_id", "event_id"),
-        Index(None, "agency", "event_id"),
+        Index(None, "agency", "event_id", **_where("agency IS NOT NULL")),
         Index(None, "kind", "event_id"),
         Index(None, "at"),
         _STRICT,

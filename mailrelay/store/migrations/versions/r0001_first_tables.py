@@ -45,7 +45,13 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     with op.batch_alter_table("log_event", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_log_event_agency_event_id"), ["agency", "event_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_log_event_agency_event_id"),
+            ["agency", "event_id"],
+            unique=False,
+            sqlite_where=sa.text("agency IS NOT NULL"),
+            postgresql_where=sa.text("agency IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_log_event_at"), ["at"], unique=False)
         batch_op.create_index(batch_op.f("ix_log_event_kind_event_id"), ["kind", "event_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_log_event_mail_id_event_id"), ["mail_id", "event_id"], unique=False)
