@@ -130,7 +130,6 @@ HOLD = (
     "UPDATE dispatch SET state = 'held', lease_until = NULL, detail = :detail"
     " WHERE dispatch_id = :dispatch_id AND state IN ('queued','sending','deferred')"
 )
-MAIL = "SELECT mail_id FROM dispatch WHERE dispatch_id = :dispatch_id"
 STATE = "SELECT state FROM dispatch WHERE dispatch_id = :dispatch_id"
 OUTLOOK = """SELECT
     EXISTS (SELECT 1 FROM dispatch WHERE state IN ('queued','deferred') AND next_attempt_at <= :now),
@@ -246,7 +245,7 @@ def settle(
     False: the dispatch was final already (another sender finished it, a person withdrew it) and stays; only a success
     overrides FAILED and WITHDRAWN.
     """
-    _hold_mail(tx, dispatch_id)
+    messages.hold_of_dispatch(tx, dispatch_id)
     sql = SETTLE[state in _SUCCESS]
     due = None if next_attempt_at is None else microseconds(next_attempt_at)
     shown = plain(outcome.text if detail is None else detail)
@@ -276,7 +275,7 @@ def retry(tx: Transaction, dispatch_id: int, now: datetime) -> None:
 
 def _move(tx: Transaction, sql: str, parameters: Parameters) -> None:
     dispatch_id = parameters["dispatch_id"]
-    _hold_mail(tx, dispatch_id)
+    messages.hold_of_dispatch(tx, dispatch_id)
     if tx.execute(sql, parameters):
         return
     state = tx.value(STATE, {"dispatch_id": dispatch_id})
@@ -284,14 +283,8 @@ def _move(tx: Transaction, sql: str, parameters: Parameters) -> None:
     raise NotAllowed(f"Lượt gửi {dispatch_id} đang là {state}. (The state of the dispatch does not allow it.)")
 
 
-def _hold_mail(tx: Transaction, dispatch_id: int) -> None:
-    """Always the mail first, then its dispatches: who locks in one order never waits in a circle."""
-    if tx.locks and (mail_id := tx.value(MAIL, {"dispatch_id": dispatch_id})) is not None:
-        messages.hold(tx, mail_id)
-
-
 def get(tx: Transaction, dispatch_id: int) -> Dispatch | None:
-    _hold_mail(tx, dispatch_id)
+    messages.hold_of_dispatch(tx, dispatch_id)
     row = tx.row(GET, {"dispatch_id": dispatch_id})
     return None if row is None else _dispatch(row)
 

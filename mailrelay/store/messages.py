@@ -33,6 +33,9 @@ UPDATE = (
 )
 SET_STATE = "UPDATE message SET state = :state WHERE mail_id = :mail_id"
 HOLD = "SELECT mail_id FROM message WHERE mail_id = :mail_id"
+HOLD_OF_DISPATCH = (
+    "SELECT mail_id FROM message WHERE mail_id = (SELECT mail_id FROM dispatch WHERE dispatch_id = :dispatch_id)"
+)
 GET = f"SELECT {_COLUMNS} FROM message WHERE mail_id = :mail_id"
 BY_MESSAGE_ID = "SELECT mail_id FROM message WHERE message_id = :message_id AND message_id <> '' ORDER BY mail_id"
 BY_DIGEST = "SELECT mail_id FROM message WHERE digest = :digest ORDER BY mail_id"
@@ -129,8 +132,16 @@ def read(tx: Transaction, mail_ids: Collection[MailId]) -> dict[MailId, MailReco
 
 def hold(tx: Transaction, mail_id: MailId) -> None:
     """Let nobody else act on this mail until the transaction ends: its dispatches decide together what becomes of it."""
-    if tx.locks:
+    if tx.locks and mail_id not in tx.held:
+        tx.held.add(mail_id)
         tx.hold(HOLD, {"mail_id": mail_id})
+
+
+def hold_of_dispatch(tx: Transaction, dispatch_id: int) -> None:
+    """The same for the mail of a dispatch: always the mail first, then its dispatches. Who locks in one order never waits in a
+    circle."""
+    if tx.locks:
+        tx.held.update(mail_id for (mail_id,) in tx.hold(HOLD_OF_DISPATCH, {"dispatch_id": dispatch_id}))
 
 
 def find(tx: Transaction, *, message_id: str | None = None, sha256: str | None = None) -> tuple[MailId, ...]:

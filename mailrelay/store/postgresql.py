@@ -96,15 +96,15 @@ class PostgresqlTransaction(Transaction):
     def __init__(self, connection: Connection, *, writing: bool) -> None:
         self._connection = connection
         self.locks = writing
-        self._held: set[str] = set()
+        self.held = set()
 
     def hold(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
         return self.rows(f"{sql} FOR NO KEY UPDATE" if self.locks else sql, parameters)
 
     def hold_key(self, *key: str) -> None:
         name = "|".join(key)
-        if self.locks and name not in self._held:
-            self._held.add(name)
+        if self.locks and name not in self.held:
+            self.held.add(name)
             self.rows("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})
 
     def _run(self, sql: str, parameters: Parameters) -> psycopg.Cursor[Row]:

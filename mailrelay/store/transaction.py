@@ -25,6 +25,7 @@ class Transaction(ABC):
 
     engine: Engine
     locks = False  # whether hold and hold_key have anything to do: others may be writing
+    held: set[str]  # keys and mails that are held already, where there are locks
 
     @abstractmethod
     def execute(self, sql: str, parameters: Parameters = _NOTHING) -> int:
