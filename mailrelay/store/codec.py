@@ -42,7 +42,7 @@ def moment(number: int) -> datetime:
 
 def plain(text: str) -> str:
     """`text` as a TEXT column of both engines can hold it: NUL and lone surrogates become U+FFFD."""
-    if text.isascii() and "\0" not in text:
+    if "\0" not in text and (text.isascii() or _is_text(text)):
         return text
     return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -98,13 +98,18 @@ def _has_fixed_parts(kind: Any, around: frozenset[Any]) -> bool:
 
 def _json(value: Any) -> str:
     text = _READABLE.encode(value)
-    if text.isascii():
+    if text.isascii() or _is_text(text):
         return text
+    return _ESCAPED.encode(value)  # lone surrogates, from header bytes that are no text: escapes bring them back
+
+
+def _is_text(text: str) -> bool:
+    """Whether it has a form in UTF-8: lone surrogates have none."""
     try:
         text.encode()
-    except UnicodeEncodeError:  # lone surrogates, from header bytes that are no text: escapes bring them back
-        return _ESCAPED.encode(value)
-    return text
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _free(value: object) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -59,6 +60,7 @@ SET_STATUS = {
 STATUSES = "SELECT at, status, actor, note FROM entry_status WHERE entry_id = :entry_id ORDER BY status_id"
 
 _RECIPIENTS = tuple[str, ...]
+_written = lru_cache(maxsize=16)(dumps)  # one paper has an entry in the books of every agency that gets it
 
 
 def _entry(row: Row) -> RegisterEntry:
@@ -106,7 +108,7 @@ def insert(tx: Transaction, entry: RegisterEntry, document_key: str | None, *, a
             "year": entry.year,
             "mail_id": entry.mail_id,
             "status": entry.status,
-            "document": dumps(entry.document),
+            "document": _written(entry.document),
             "counterpart": plain(entry.counterpart),
             "recipients": dumps(entry.recipients, _RECIPIENTS),
             "seq": entry.seq,
