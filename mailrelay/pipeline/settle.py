@@ -41,6 +41,10 @@ def settle(
     """
     moved = [pair for pair in (_moved(tx, office, record, *one, now) for one in tried) if pair is not None]
     mail_id = record.message.mail_id
+    if record.message_class is MessageClass.RECEIPT:
+        # It has one recipient, stands in no book, and nobody is told what became of it.
+        _close(tx, mail_id, [dispatch for dispatch, _ in moved] or dispatches.of_mail(tx, mail_id))
+        return
     sendings = dispatches.of_mail(tx, mail_id)
     booked: list[RegisterEntry] = []
     if record.message_class is MessageClass.DOCUMENT:
@@ -51,7 +55,7 @@ def settle(
     told_failed = _told_failed(tx, mail_id) if is_news else frozenset()
     for receipt in drawer.on_settled(record, moved, office.directory, now, entries=booked, told_failed=told_failed):
         receipts.insert(tx, receipt)
-    _close(tx, mail_id, sendings, is_notice=record.message_class is MessageClass.RECEIPT)
+    _close(tx, mail_id, sendings, is_notice=False)
 
 
 def close(tx: Transaction, mail_id: MailId) -> None:
