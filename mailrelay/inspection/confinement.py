@@ -14,6 +14,7 @@ import resource
 import signal
 import socket
 import struct
+import time
 from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
@@ -90,14 +91,22 @@ def _filter_sockets(libc: ctypes.CDLL) -> bool:
     return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) == 0)
 
 
-def arm(memory: int, cpu_seconds: int) -> None:
-    """Bound the next piece of work: address space it may add (bytes) and CPU seconds it may use. Call again for each."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    _soft(resource.RLIMIT_AS, pages * resource.getpagesize() + memory)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _soft(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + cpu_seconds + 1)
+class Bounds:
+    """What one piece of work may take: bytes of address space that it adds, and CPU seconds. Only the soft limits move."""
 
+    def __init__(self, memory: int, cpu_seconds: int) -> None:
+        self._memory = memory
+        self._cpu_seconds = cpu_seconds
+        self._page = resource.getpagesize()
+        self._standing = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)  # opening costs more than reading
+        self._hard = {kind: resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU)}
 
-def _soft(kind: int, value: int) -> None:
-    hard = resource.getrlimit(kind)[1]
-    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+    def arm(self) -> None:
+        """Bound the next piece of work. Call again for each."""
+        pages = int(os.pread(self._standing, 64, 0).partition(b" ")[0])
+        self._soft(resource.RLIMIT_AS, pages * self._page + self._memory)
+        self._soft(resource.RLIMIT_CPU, int(time.process_time()) + self._cpu_seconds + 1)
+
+    def _soft(self, kind: int, value: int) -> None:
+        hard = self._hard[kind]
+        resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mailrelay.inspection import addresses, concealment, html, names
@@ -65,17 +65,8 @@ def read(source: Source, tree: Tree, limits: Limits, authserv_id: str, type_of: 
     """Make the Content of a mail. `type_of` tells a MIME type by the first bytes of a file."""
     body = _Body(source, limits, type_of)
     body.collect(tree)
-    content = _head(tree.top.block, limits, authserv_id)
-    content_fields = {name: getattr(content, name) for name in _HEAD_FIELDS}
     return Reading(
-        content=Content(
-            **content_fields,
-            text=body.text(),
-            attachments=tuple(file.attachment for file in body.files),
-            body_sha256=_digest(source, tree.top.body),
-            inner_subjects=tuple(body.inner_subjects),
-            inner_text=body.inner_text(),
-        ),
+        content=_content(tree.top.block, body, _digest(source, tree.top.body), limits, authserv_id),
         files=tuple(body.files),
         broken=tuple(body.broken),
         more_files=body.more_files,
@@ -84,24 +75,15 @@ def read(source: Source, tree: Tree, limits: Limits, authserv_id: str, type_of: 
     )
 
 
-_HEAD_FIELDS = (
-    "subject",
-    "senders",
-    "to",
-    "date",
-    "message_id",
-    "in_reply_to",
-    "references",
-    "fields",
-    "received_count",
-    "own_results",
-)
-
-
-def _head(block: Block, limits: Limits, authserv_id: str) -> Content:
-    """Everything that the header alone tells."""
+def _content(block: Block, body: _Body, digest: str, limits: Limits, authserv_id: str) -> Content:
+    """What the header tells, and the body that was gathered."""
+    shown = [field for field in block.fields if field.name not in _NOISE][:_MOST_FIELDS]
+    fields = tuple((field.name, decode(field.value, limits.field_value)) for field in shown)
+    values = dict(reversed(fields))  # the first of each name
 
     def value(name: str) -> str:
+        if name in values or len(shown) < _MOST_FIELDS:
+            return values.get(name, "")
         field = block.first(name)
         return decode(field.value, limits.field_value) if field else ""
 
@@ -114,15 +96,18 @@ def _head(block: Block, limits: Limits, authserv_id: str) -> Content:
         message_id=identity.group() if identity else "",
         in_reply_to=tuple(_MESSAGE_ID.findall(value("in-reply-to"))[:20]),
         references=tuple(_MESSAGE_ID.findall(value("references"))[:100]),
-        fields=tuple((f.name, decode(f.value, limits.field_value)) for f in block.fields if f.name not in _NOISE)[
-            :_MOST_FIELDS
-        ],
+        fields=fields,
+        text=body.text(),
+        attachments=tuple(file.attachment for file in body.files),
+        body_sha256=digest,
         received_count=len(block.all("received")),
         own_results=tuple((f.start, f.end) for f in block.all("authentication-results") if _is_ours(f, authserv_id)),
+        inner_subjects=tuple(body.inner_subjects),
+        inner_text=body.inner_text(),
     )
 
 
-def _mailboxes(fields: list[Field], most: int) -> tuple[Address, ...]:
+def _mailboxes(fields: Sequence[Field], most: int) -> tuple[Address, ...]:
     found: list[Address] = []
     for field in fields:
         found.extend(addresses.mailboxes(field.value, most - len(found)))
@@ -216,7 +201,8 @@ class _Body:
         if not is_html and html.split_words(text):
             self.hidden.append(Hidden(part.number, ("zero-width",), ""))
         if text.strip() and not full:
-            target.append(tidy(text[: self._limits.text]))
+            text = text[: self._limits.text]
+            target.append(tidy(text) if is_html else text)  # what was decoded is tidy, what HTML spells out may not be
 
     def _seen(self, part: Part, source: str) -> str:
         """What a reader sees of HTML. The rest is no text of this mail, but may bear a secrecy mark like any other."""
@@ -244,9 +230,9 @@ class _Body:
             tail = block[-1024:] if len(block) >= 1024 else (tail + block)[-1024:]
         if by.broken:
             self.broken.append(part.number)
-        variants = names.variants(part)
+        preferred, variants = names.named(part)
         attachment = Attachment(
-            name=names.shown(names.preferred(part)),
+            name=names.shown(preferred),
             names=tuple(variants),
             declared=part.type.token,
             type=self._type_of(head) if size else "inode/x-empty",

@@ -28,9 +28,9 @@ def check(tree: Tree, reading: Reading, *, inline: bool) -> list[Finding]:
 
 
 def _is_encrypted(part: Part) -> bool:
-    protocol = part.type.get("protocol").strip().lower()
-    is_container = part.type.token == "multipart/encrypted" and protocol == "application/pgp-encrypted"
-    return is_container or part.type.token in _ENCRYPTED_TYPES
+    if part.type.token == "multipart/encrypted":
+        return part.type.get("protocol").strip().lower() == "application/pgp-encrypted"
+    return part.type.token in _ENCRYPTED_TYPES
 
 
 def _is_half_signed(part: Part) -> bool:

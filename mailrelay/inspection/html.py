@@ -23,7 +23,8 @@ _DEEPEST = 200
 _LONGEST_TAG = 16_000
 _MOST_HIDDEN = 8000  # characters kept of what is hidden
 _ATTRIBUTE = re.compile(r"([a-z-]{1,40})\s*(?:=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+)))?", re.IGNORECASE)
-_BETWEEN = re.compile("(?<=[^\\W\\d_])[\u200b-\u200d\u2060-\u2064\ufeff\u180e]+(?=[^\\W\\d_])")
+_UNSEEN = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff\u180e]")
+_BETWEEN = re.compile(rf"(?<=[^\W\d_]){_UNSEEN.pattern}+(?=[^\W\d_])")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 
 
@@ -50,6 +51,8 @@ def read(source: str) -> Shown:
 
 def split_words(text: str) -> bool:
     """Whether letters that nobody sees stand inside words of Latin script: a word that is read but not found."""
+    if _UNSEEN.search(text) is None:
+        return False
     return any(_LATIN.match(text[m.start() - 1]) and _LATIN.match(text[m.end()]) for m in _BETWEEN.finditer(text))
 
 

@@ -36,49 +36,61 @@ _UNSHOWN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff\uffa0]"
 )
 _NUL = "\u2400"  # what `fields.tidy` puts in the place of a NUL
+_DRIVE = re.compile(r"[A-Za-z]:")
+_FOLDERS = re.compile(r"[/\\]")
 _LONGEST = 255
 
 
 def variants(part: Part) -> list[str]:
     """Return every name that a reader may take for a part, without doubles, at most 20."""
-    found = [*part.disposition.variants("filename"), *part.type.variants("name")]
+    return _variants(part, [*part.disposition.variants("filename"), *part.type.variants("name")])
+
+
+def named(part: Part) -> tuple[str, list[str]]:
+    """Return the name that most readers show (Content-Disposition before Content-Type, RFC 2231 before plain) and all variants."""
+    first, second = part.disposition.variants("filename"), part.type.variants("name")
+    preferred = next((name for name in (*reversed(first), *reversed(second)) if name), "")
+    return preferred, _variants(part, [*first, *second])
+
+
+def _variants(part: Part, found: list[str]) -> list[str]:
     for field, name in (("content-disposition", "filename"), ("content-type", "name")):
         for again in part.block.all(field)[1:5]:  # a second field, which some readers prefer
             found += parameters.parse(again.value).variants(name)
     return [name[:1000] for name in dict.fromkeys(found) if name][:20]
 
 
-def preferred(part: Part) -> str:
-    """Return the name that most readers show: Content-Disposition before Content-Type, RFC 2231 before plain."""
-    for found in (part.disposition.variants("filename"), part.type.variants("name")):
-        named = [name for name in found if name]
-        if named:
-            return named[-1]
-    return ""
+def _is_plain(name: str) -> bool:
+    """Whether a name has nothing that is hidden, turns the line, or could be written in another way."""
+    return name.isascii() and name.isprintable()
 
 
 def shown(name: str) -> str:
     """Return a name that is safe to print: control, bidirectional and invisible characters as \\uXXXX."""
+    if _is_plain(name):
+        return name[:_LONGEST]
     return _UNSHOWN.sub(lambda match: f"\\u{ord(match.group()):04x}", name)[:_LONGEST]
 
 
 def extension(name: str) -> str:
     """Return the extension that a computer acts on: behind the last dot, lower case, as Windows trims it."""
-    bare = _BIDI.sub("", _INVISIBLE.sub("", name)).split(_NUL)[0].rstrip(". \t\u00a0")
-    bare = re.split(r"[/\\]", bare)[-1].split(":")[0]  # "a.txt:b.exe" names a stream of a.txt
-    suffix = unicodedata.normalize("NFKC", bare).rpartition(".")
+    plain = _is_plain(name)
+    bare = name if plain else _BIDI.sub("", _INVISIBLE.sub("", name)).split(_NUL)[0]
+    bare = _FOLDERS.split(bare.rstrip(". \t\u00a0"))[-1].split(":")[0]  # "a.txt:b.exe" names a stream of a.txt
+    suffix = (bare if plain else unicodedata.normalize("NFKC", bare)).rpartition(".")
     return suffix[2].strip().lower() if suffix[1] else ""
 
 
 def bare(name: str) -> str:
     """Return a name without the folders before it."""
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1]
+    return _FOLDERS.split(name.rstrip("/\\"))[-1]
 
 
 def _words(name: str) -> list[str]:
     """The parts of a bare name between its dots, trimmed and in lower case."""
-    bare = re.split(r"[/\\]", _BIDI.sub("", _INVISIBLE.sub("", name)))[-1].rstrip(". ")
-    return [word.strip().lower() for word in unicodedata.normalize("NFKC", bare).split(".")]
+    plain = _is_plain(name)
+    bare = _FOLDERS.split(name if plain else _BIDI.sub("", _INVISIBLE.sub("", name)))[-1].rstrip(". ")
+    return [word.strip().lower() for word in (bare if plain else unicodedata.normalize("NFKC", bare)).split(".")]
 
 
 def _has_double_extension(name: str) -> bool:
@@ -96,7 +108,7 @@ def _is_device(name: str) -> bool:
 
 
 def _has_path(name: str) -> bool:
-    return "/" in name or "\\" in name or name in (".", "..") or bool(re.match(r"[A-Za-z]:", name))
+    return "/" in name or "\\" in name or name in (".", "..") or _DRIVE.match(name) is not None
 
 
 _TRICKS = (

@@ -9,6 +9,8 @@ from urllib.parse import unquote_to_bytes
 from mailrelay.inspection.fields import decode_bytes, decode_words, tidy, unfold
 
 _CONTINUED = re.compile(r"([^*]+)\*(\d{1,4})(\*)?\Z")
+_QUOTED = re.compile(r'(?:[^"\\]+|\\["\\]?)*')
+_ESCAPED = re.compile(r'\\(["\\])')
 _MOST = 100
 
 
@@ -28,12 +30,11 @@ class Parameters:
         found: list[str] = []
         pieces: dict[int, tuple[str, bool]] = {}
         for key, value in self.pairs:
-            match = _CONTINUED.match(key)
             if key == name:
                 found.append(decode_words(value))
             elif key == name + "*":
                 found.append(_extended(value))
-            elif match is not None and match.group(1) == name:
+            elif "*" in key and (match := _CONTINUED.match(key)) and match.group(1) == name:
                 pieces.setdefault(int(match.group(2)), (value, match.group(3) is not None))
         if pieces:
             found.append(_joined(pieces))
@@ -44,7 +45,7 @@ def parse(value: bytes) -> Parameters:
     """Read `token; name=value; …`; at most 100 parameters."""
     text = unfold(value[: 64 * 1024])
     token, _, rest = text.partition(";")
-    token = re.sub(r"\s+", "", token.partition("(")[0]).lower()
+    token = "".join(token.partition("(")[0].split()).lower()
     pairs: list[tuple[str, str]] = []
     position = 0
     while position < len(rest) and len(pairs) < _MOST:
@@ -65,18 +66,15 @@ def _value(text: str, position: int) -> tuple[str, int]:
     """Return a value (quoted or not) and where the next parameter begins."""
     while position < len(text) and text[position] in " \t":
         position += 1
-    if text[position : position + 1] != '"':
+    if not text.startswith('"', position):
         end = text.find(";", position)
         end = len(text) if end < 0 else end
         return text[position:end].strip(), end + 1
-    letters: list[str] = []
-    position += 1
-    while position < len(text) and text[position] != '"':
-        position += text[position] == "\\" and text[position + 1 : position + 2] in ('"', "\\")
-        letters.append(text[position : position + 1])
-        position += 1
-    end = text.find(";", position)
-    return "".join(letters), (len(text) if end < 0 else end) + 1
+    match = _QUOTED.match(text, position + 1)
+    assert match is not None  # it takes nothing, too
+    content = match[0]
+    end = text.find(";", match.end())
+    return _ESCAPED.sub(r"\1", content) if "\\" in content else content, (len(text) if end < 0 else end) + 1
 
 
 def _extended(value: str) -> str:

@@ -24,7 +24,7 @@ _DICTIONARY = 2000  # bytes before a stream in which its dictionary is looked fo
 
 def is_scan(data: bytes) -> bool:
     """True only when pictures of the size of a page are there, and no page content that shows text. Encrypted files are none."""
-    if b"/Encrypt" in data:
+    if b"/Encrypt" in data or b"/Image" not in data:
         return False
     pictures = 0
     room = _MOST_UNPACKED

@@ -27,16 +27,31 @@ _ROOT = re.compile(rb"/Root\s{1,4}(\d{1,5}) 0 R\b")
 _ENTRY = 20  # octets of a line in the table
 
 
-def look(job: Job, source: Source, limits: Limits) -> list[Finding] | None:
-    """What the job would find, for the jobs "pdf" and "pdf-active"; None when the file is not that plain."""
-    if job.kind not in ("pdf", "pdf-active") or job.wrap_end or job.size > min(MOST, limits.pdf):
-        return None
-    data = b"".join(job.blocks(source))
-    if len(data) > MOST or b"%PDF-" not in data[:1024] or not is_plain(data):
-        return None
-    if job.kind == "pdf":
-        return [note(Check.PDF, Verdict.NONE, "unsigned", job.name, part=job.part)]
-    return pdf_active.found_in(job, data)
+class Glance:
+    """Looks into the files of one mail. The jobs of a file follow each other: it is decoded once for them."""
+
+    def __init__(self, source: Source, limits: Limits) -> None:
+        self._source = source
+        self._most = min(MOST, limits.pdf)
+        self._place: tuple[int, int, str] | None = None
+        self._plain: bytes | None = None
+
+    def look(self, job: Job) -> list[Finding] | None:
+        """What the job would find, for the jobs "pdf" and "pdf-active"; None when the file is not that plain."""
+        if job.kind not in ("pdf", "pdf-active") or job.wrap_end or job.size > self._most:
+            return None
+        place = (job.start, job.end, job.encoding)
+        if place != self._place:
+            self._place, self._plain = place, self._read(job)
+        if self._plain is None:
+            return None
+        if job.kind == "pdf":
+            return [note(Check.PDF, Verdict.NONE, "unsigned", job.name, part=job.part)]
+        return pdf_active.found_in(job, self._plain)
+
+    def _read(self, job: Job) -> bytes | None:
+        data = b"".join(job.blocks(self._source))
+        return data if len(data) <= MOST and b"%PDF-" in data[:1024] and is_plain(data) else None
 
 
 def is_plain(data: bytes) -> bool:
@@ -46,7 +61,7 @@ def is_plain(data: bytes) -> bool:
         return False
     if escapes:
         shown = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), data)
-    if any(word in data or word in shown for word in _WORDS):
+    if any(word in shown for word in _WORDS) or (escapes and any(word in data for word in _WORDS)):
         return False
     return data.count(b"%%EOF") == 1 and _has_root(data)
 

@@ -83,7 +83,7 @@ class Steps:
         files are looked into at once ("looked": findings by the index of their job).
         """
         header_only = bool(request.get("header_only"))
-        with Source(Path(request["path"])) as source:
+        with Source(str(request["path"])) as source:
             tree = mime.walk(source, self._limits, _unwrap, header_only=header_only)
             reading = content.read(source, tree, self._limits, self._authserv_id, filetypes.type_of)
             unverified = None if header_only else self._prepare(source, tree, reading, float(request["at"]))
@@ -114,7 +114,8 @@ class Steps:
         }
 
     def _glance(self, source: Source, work: Sequence[jobs.Job]) -> dict[str, list[dict[str, Any]]]:
-        found = ((index, pdf_plain.look(job, source, self._limits)) for index, job in enumerate(work[:_MOST_GLANCES]))
+        glance = pdf_plain.Glance(source, self._limits)
+        found = ((index, glance.look(job)) for index, job in enumerate(work[:_MOST_GLANCES]))
         return {str(index): [finding_to_json(one) for one in seen] for index, seen in found if seen is not None}
 
     def _prepare(self, source: Source, tree: mime.Tree, reading: content.Reading, at: float) -> _Unverified | None:
@@ -149,7 +150,7 @@ class Steps:
         """Look into one file or signature block. Heavy libraries are loaded when the first of their kind comes."""
         job = jobs.Job.from_json(request["job"])
         exhibits = Exhibits()
-        with Source(Path(request["path"])) as source:
+        with Source(str(request["path"])) as source:
             findings = looks.look(job, source, request.get("context") or {}, self._limits, self._setup, exhibits)
         return {"findings": [finding_to_json(finding) for finding in findings], "exhibits": exhibits.as_json()}
 

@@ -28,10 +28,9 @@ def check(tree: Tree, reading: Reading, limits: Limits, *, smtputf8: bool) -> li
 
 def doubled(block: Block) -> list[tuple[str, int]]:
     """Return (name, count) of fields that may stand only once and stand several times."""
-    counts: dict[str, int] = {}
-    for field in block.fields:
-        counts[field.name] = counts.get(field.name, 0) + 1
-    return [(name, counts[name]) for name in SINGLE if counts.get(name, 0) > 1]
+    if not block.has_doubles:
+        return []
+    return [(name, count) for name in SINGLE if (count := len(block.all(name))) > 1]
 
 
 def _structure(verdict: Verdict, detail: str, subject: str = "", **facts: object) -> Finding:

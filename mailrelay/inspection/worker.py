@@ -28,14 +28,15 @@ def main() -> None:
         from mailrelay.inspection.steps import Steps
 
         steps = Steps(Limits.from_json(setup["limits"]), setup)
+        bounds = confinement.Bounds(setup["memory"], setup["cpu"])
         _answer(line, {"walls": standing, "pid": os.getpid()})
         for request in requests:
-            _answer(line, _carry_out(steps, json.loads(request), setup))
+            _answer(line, _carry_out(steps, json.loads(request), bounds))
 
 
-def _carry_out(steps: Any, request: dict[str, Any], setup: dict[str, Any]) -> dict[str, Any]:
+def _carry_out(steps: Any, request: dict[str, Any], bounds: confinement.Bounds) -> dict[str, Any]:
     try:
-        confinement.arm(setup["memory"], setup["cpu"])
+        bounds.arm()
         return dict(steps.carry_out(request))
     except MemoryError:
         return {"fault": "memory"}

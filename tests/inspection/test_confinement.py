@@ -48,13 +48,13 @@ def test_memory_beyond_the_bound_is_refused_and_the_next_piece_of_work_has_its_o
     code = """
 import os
 from mailrelay.inspection import confinement
-confinement.arm(64 * 1024 * 1024, 10)
+confinement.Bounds(64 * 1024 * 1024, 10).arm()
 try:
     bytearray(200 * 1024 * 1024)
     print("taken")
 except MemoryError:
     print("refused")
-confinement.arm(400 * 1024 * 1024, 10)
+confinement.Bounds(400 * 1024 * 1024, 10).arm()
 print(len(bytearray(200 * 1024 * 1024)))
 """
     assert run(code) == ["refused", str(200 * 1024 * 1024)]
@@ -63,7 +63,7 @@ print(len(bytearray(200 * 1024 * 1024)))
 def test_cpu_beyond_the_bound_ends_the_process() -> None:
     code = """
 from mailrelay.inspection import confinement
-confinement.arm(1 << 30, 1)
+confinement.Bounds(1 << 30, 1).arm()
 while True:
     pass
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.header
+import re
 import unicodedata
 
 import pytest
@@ -115,3 +116,67 @@ def test_no_more_addresses_than_asked() -> None:
 )
 def test_every_variant_of_a_parameter(raw: bytes, expected: list[str]) -> None:
     assert parameters.parse(raw).variants("filename") == expected
+
+
+def by_line(data: bytes) -> tuple[list[tuple[bytes, bytes]], int, bool]:
+    """A header read line by line: names, values, where the body begins, whether a foul line began it."""
+    found: list[list[bytes]] = []
+    position = 0
+    is_open = False
+    for line in re.findall(rb"[^\n]*\n|[^\n]+\Z", data):
+        name, colon, value = line.partition(b":")
+        if is_open and line[:1] in b" \t" and line.strip():
+            found[-1][1] += line
+        elif line in (b"\n", b"\r\n") or line.startswith(b"\r\n"):
+            return [(n, v) for n, v in found], position + len(line), False
+        elif colon and re.fullmatch(rb"[\x21-\x39\x3b-\x7e]+[ \t]*", name):
+            found.append([name.rstrip(b" \t").lower(), value])
+            is_open = True
+        elif position == 0 and line.startswith(b"From "):
+            is_open = False
+        else:
+            return [(n, v) for n, v in found], position, True
+        position += len(line)
+    return [(n, v) for n, v in found], position, False
+
+
+PIECES = (b"A", b"From ", b":", b" ", b"\t", b"\r", b"\n", b"\r\n", b"\x0b", b"x: y\r\n", b" z\r\n", b"\xff", b"\0")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map(b"".join))
+def test_fields_are_split_as_they_are_line_by_line(data: bytes) -> None:
+    block = fields.split(data, 7, 100)
+    names, end, broken = by_line(data)
+    assert [(field.name.encode(), field.value) for field in block.fields] == names
+    assert (block.end - 7, block.broken) == (end, broken)
+    for field in block.fields:
+        assert data[field.start - 7 : field.end - 7] == field.label + b":" + field.value
+        assert field in block.all(field.name)
+    assert block.has_doubles == (len({name for name, _ in names}) < len(names))
+
+
+def test_the_first_field_of_a_name_is_the_first_that_stands_there() -> None:
+    block = fields.split(b"A: 1\r\nB: 2\r\na: 3\r\n\r\n", 0, 10)
+    first = block.first("a")
+    assert first is not None and first.value == b" 1\r\n"
+    assert [field.value for field in block.all("a")] == [b" 1\r\n", b" 3\r\n"]
+    assert block.first("c") is None
+
+
+def by_letter(text: str) -> str:
+    """A quoted string read letter by letter: a backslash takes the quote or backslash behind it, else it stands for itself."""
+    letters = []
+    rest = iter(range(len(text)))
+    for at in rest:
+        if text[at] == '"':
+            break
+        if text[at] == "\\" and text[at + 1 : at + 2] in ('"', "\\"):
+            at = next(rest)
+        letters.append(text[at])
+    return "".join(letters)
+
+
+@given(st.text('ab"\\; =', max_size=20))
+def test_quoted_values_are_read_as_they_are_letter_by_letter(text: str) -> None:
+    text = f'{text}"; y=1'
+    assert parameters.parse(f'attachment; x="{text}'.encode()).get("x") == by_letter(text)

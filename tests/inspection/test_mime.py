@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mailrelay.inspection import decoding, html, mime
 from mailrelay.inspection.limits import Limits
-from mailrelay.inspection.source import STEP, Source
+from mailrelay.inspection.source import STEP, Memory, Source
 from tests.inspection.conftest import letter
 
 
@@ -171,3 +171,19 @@ def test_a_header_of_any_length_is_read_to_its_end(tmp_path: Path, length: int) 
     subject = tree.top.block.first("subject")
     assert subject is not None
     assert (subject.text, tree.top.body, dict(tree.malformed)) == ("last", len(raw) - 6, {})
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, STEP, STEP + 1, 3 * STEP - 5])
+def test_a_mail_is_the_same_whether_it_is_read_once_or_in_steps(size: int, tmp_path: Path) -> None:
+    data = (b"0123456789\r\n--b" * (size // 15 + 1))[:size]
+    path = tmp_path / "a.eml"
+    path.write_bytes(data)
+    with Source(path) as file, Memory(data) as memory:
+        assert (file.size, memory.size) == (size, size)
+        for start, end in ((0, size), (3, size + 9), (size // 2, size), (size, size + 1), (5, 4)):
+            for one in (file, memory):
+                blocks = list(one.steps(start, end))
+                assert b"".join(blocks) == one.read(start, end) == data[start:end]
+                assert all(blocks) and all(len(block) <= STEP for block in blocks)
+            assert list(file.find_all(b"\n--b", start, end)) == list(memory.find_all(b"\n--b", start, end))
+            assert file.find(b"--b", start, end) == data.find(b"--b", start, end) == memory.find(b"--b", start, end)

@@ -11,17 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mailrelay.inspection.authentication import body, keys
+from mailrelay.inspection.authentication import body, canonical, keys
 from mailrelay.inspection.authentication.rules import (
     CanonicalizationPolicy,
     DKIMException,
-    InvalidTagValueList,
-    parse_tag_value,
     validate_signature_fields,
 )
 from mailrelay.inspection.authentication.signatures import (
     ALGORITHMS,
-    B_TAG,
     DOMAIN,
     MUCH_WHITE,
     Answer,
@@ -31,7 +28,6 @@ from mailrelay.inspection.authentication.signatures import (
     hash_header,
     judge_body,
     record_of,
-    with_crlf,
 )
 from mailrelay.inspection.fields import Block, Field
 from mailrelay.inspection.limits import Limits
@@ -100,10 +96,10 @@ def _sets(fields: list[Field], limits: Limits) -> list[dict[str, Field]]:
 
 def _tags(item: Field, needed: tuple[bytes, ...]) -> dict[bytes, bytes]:
     try:
-        tags = {bytes(name): bytes(value) for name, value in parse_tag_value(item.value).items()}
+        tags = canonical.tag_list(item.value)
         checked = {name: b"".join(value.split()) if name in (b"b", b"bh") else value for name, value in tags.items()}
         validate_signature_fields({k: v for k, v in checked.items() if k not in (b"x", b"t")}, list(needed), True)
-    except (InvalidTagValueList, DKIMException, IndexError, ValueError):
+    except (DKIMException, IndexError, ValueError):
         raise Foul("malformed") from None
     if tags[b"a"] not in ALGORITHMS or not DOMAIN.match(tags[b"d"]) or not DOMAIN.match(tags[b"s"]):
         raise Foul("malformed")
@@ -126,8 +122,7 @@ def _prepare_message(chain: Chain, item: Field, source: Source, block: Block) ->
         policy = CanonicalizationPolicy.from_c_value(tags.get(b"c", _RELAXED))
     except Exception:
         raise Foul("malformed") from None
-    pairs = [(one.label, with_crlf(one.value)) for one in block.fields]
-    hash_header(chain.message, tags, policy, pairs, (item.label, B_TAG.sub(rb"\1\2", with_crlf(item.value))))
+    hash_header(chain.message, tags, policy, block, item)
     form = body.Canonical(relaxed=policy.body_algorithm.name == b"relaxed")
     digest = form.digest(int(tags[b"l"]) if tags.get(b"l", b"").isdigit() else None)
     body.run([form], source.steps(block.end, source.size))
@@ -140,16 +135,10 @@ def _seal(sets: list[dict[str, Field]], number: int) -> Signature:
     tags = _tags(item, (b"i", b"a", b"b", b"cv", b"d", b"s"))
     if b"h" in tags or tags[b"cv"].lower() != (b"none" if number == 1 else b"pass"):
         raise Foul("broken")  # the sealer itself says so, or says what cannot be
-    digest = hashlib.sha256()
-    relaxed = CanonicalizationPolicy.from_c_value(_RELAXED)
-    covered = [(one[kind].label, one[kind].value) for one in sets[:number] for kind in (_RESULTS, _MESSAGE, _SEAL)]
-    covered[-1] = (item.label, B_TAG.sub(rb"\1\2", item.value))
-    for label, value in relaxed.canonicalize_headers([(label, with_crlf(value)) for label, value in covered[:-1]]):
-        digest.update(label + b":" + value)
-    ((label, value),) = relaxed.canonicalize_headers([(covered[-1][0], with_crlf(covered[-1][1]))])
-    digest.update(label + b":" + value.rstrip())
+    covered = [one[kind] for one in sets[:number] for kind in (_RESULTS, _MESSAGE, _SEAL)]
+    before = b"".join(canonical.relaxed_field(one) for one in covered[:-1])
     seal = _named(tags)
-    seal.header_digest = digest.digest()
+    seal.header_digest = hashlib.sha256(before + canonical.signed(item, relaxed=True)).digest()
     return seal
 
 

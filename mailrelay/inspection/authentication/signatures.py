@@ -13,15 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailrelay.inspection.authentication import body, keys
+from mailrelay.inspection.authentication import body, canonical, keys
 from mailrelay.inspection.authentication.domains import aligned, ascii_domain
 from mailrelay.inspection.authentication.rules import (
     CanonicalizationPolicy,
     DKIMException,
     InvalidCanonicalizationPolicyError,
-    InvalidTagValueList,
-    hash_headers,
-    parse_tag_value,
     validate_signature_fields,
 )
 from mailrelay.inspection.fields import Block, Field
@@ -45,7 +42,6 @@ _SHOWN = (
     "content-transfer-encoding",
 )
 MUCH_WHITE = re.compile(rb"\s{200}")
-B_TAG = re.compile(rb"([;\s]b\s*=)[^;]*?(\s*(?:;|\Z))")  # what dkimpy's own expression does, in a tenth of the time
 _SLOP = 36_000  # seconds that a signer's clock may be wrong, as dkimpy has it
 DOMAIN = re.compile(rb"[A-Za-z0-9_.-]{1,253}\Z")
 
@@ -77,7 +73,6 @@ class Foul(Exception):
 def prepare(source: Source, block: Block, limits: Limits, at: float) -> list[Signature]:
     """Hash what each signature covers: at most `limits.signatures`, in order. `at` is the time of receipt (Unix seconds)."""
     fields = block.all("dkim-signature")
-    pairs = [(item.label, with_crlf(item.value)) for item in block.fields]
     crowded = len(block.fields) >= limits.fields or block.broken
     forms = {relaxed: body.Canonical(relaxed=relaxed) for relaxed in (False, True)}
     waiting: list[tuple[Signature, body.Digest, bytes]] = []
@@ -91,7 +86,7 @@ def prepare(source: Source, block: Block, limits: Limits, at: float) -> list[Sig
             tags = _tags(item, limits, signature)
             _judge_times(tags, at)
             policy = _policy(tags)
-            hash_header(signature, tags, policy, pairs, (item.label, B_TAG.sub(rb"\1\2", with_crlf(item.value))))
+            hash_header(signature, tags, policy, block, item)
             length = int(tags[b"l"]) if b"l" in tags else None
             digest = forms[policy.body_algorithm.name == b"relaxed"].digest(length)
             waiting.append((signature, digest, decoded(tags[b"bh"])))
@@ -115,19 +110,13 @@ def judge_body(signature: Signature, digest: body.Digest, claimed: bytes) -> Non
         signature.partial = True
 
 
-def with_crlf(value: bytes) -> bytes:
-    """The value as dkimpy wants it: folded lines and the end in CRLF."""
-    lines = [line.removesuffix(b"\r") for line in value.removesuffix(b"\n").split(b"\n")]
-    return b"\r\n".join(lines) + b"\r\n"
-
-
 def _tags(item: Field, limits: Limits, signature: Signature) -> dict[bytes, bytes]:
     """Read the tag list and note its facts. Raises Foul."""
     if len(item.value) > limits.signature_field or MUCH_WHITE.search(item.value):
         raise Foul("malformed-signature")
     try:
-        tags = {bytes(name): bytes(value) for name, value in parse_tag_value(item.value).items()}
-    except (InvalidTagValueList, IndexError):
+        tags = canonical.tag_list(item.value)
+    except ValueError:
         raise Foul("malformed-signature") from None
     _note_facts(signature, tags)
     if tags.get(b"a") == b"rsa-sha1":
@@ -184,24 +173,15 @@ def _policy(tags: Mapping[bytes, bytes]) -> CanonicalizationPolicy:
 
 
 def hash_header(
-    signature: Signature,
-    tags: Mapping[bytes, bytes],
-    policy: CanonicalizationPolicy,
-    pairs: Sequence[tuple[bytes, bytes]],
-    own: tuple[bytes, bytes],
+    signature: Signature, tags: Mapping[bytes, bytes], policy: CanonicalizationPolicy, block: Block, own: Field
 ) -> None:
-    names = [name.strip().lower() for name in re.split(rb"\s*:\s*", tags[b"h"])]
-    if b"from" not in names:
+    names = [name.strip().lower().decode("ascii", "replace") for name in tags[b"h"].split(b":")]
+    if "from" not in names:
         raise Foul("malformed-signature")  # RFC 6376 section 5.4
-    signed = {name.decode("ascii", "replace") for name in names}
-    present = {label.strip().lower().decode("ascii", "replace") for label, _ in pairs}
-    signature.facts["unsigned"] = [name for name in _SHOWN if name in present and name not in signed]
-    wanted = {*names, b"from"}
-    covered = [pair for pair in pairs if pair[0].strip().lower() in wanted]
-    digest = hashlib.sha256()
+    signature.facts["unsigned"] = [name for name in _SHOWN if name not in names and block.first(name)]
     # As dkimpy: From counts once more than named, so that a second one breaks the signature.
-    hash_headers(digest, policy, policy.canonicalize_headers(covered), [*names, b"from"], own, tags)
-    signature.header_digest = digest.digest()
+    relaxed = policy.header_algorithm.name == b"relaxed"
+    signature.header_digest = hashlib.sha256(canonical.covered(block, [*names, "from"], own, relaxed=relaxed)).digest()
     signature.value = decoded(tags[b"b"])
 
 
