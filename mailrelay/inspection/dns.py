@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 import dns.asyncresolver
@@ -74,13 +75,19 @@ class PtrAnswer:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Raw:
     rrset: tuple[Any, ...]
     state: State
     secure: bool
     ttl: int
     signatures: tuple[str, ...] = ()
+
+    @cached_property
+    def txt(self) -> TxtAnswer:
+        """Made once for as long as the answer is kept."""
+        records = tuple(b"".join(record.strings) for record in self.rrset)
+        return TxtAnswer(records, self.state, self.secure, self.ttl, self.signatures)
 
 
 _Key = tuple[str, str]
@@ -106,12 +113,12 @@ class Resolver:
 
     async def txt(self, name: str) -> TxtAnswer:
         """Look up TXT records. Never raises for the world's faults: state is ok, none or temperror."""
-        return _txt(await self._ask(name, "TXT"))
+        return (await self._ask(name, "TXT")).txt
 
     def kept(self, name: str) -> TxtAnswer | None:
         """The TXT records of a name if they are known and still good; nothing is asked."""
         kept = self._cache.get((name.rstrip(".").lower(), "TXT"))
-        return _txt(kept[1]) if kept is not None and kept[0] > self._clock() and kept[1].state == "ok" else None
+        return kept[1].txt if kept is not None and kept[0] > self._clock() and kept[1].state == "ok" else None
 
     async def mx(self, domain: str) -> MxAnswer:
         raw = await self._ask(domain, "MX")
@@ -163,11 +170,6 @@ class Resolver:
         while len(self._cache) > _MOST_CACHED:
             self._cache.popitem(last=False)
         return raw
-
-
-def _txt(raw: _Raw) -> TxtAnswer:
-    records = tuple(b"".join(record.strings) for record in raw.rrset)
-    return TxtAnswer(records, raw.state, raw.secure, raw.ttl, raw.signatures)
 
 
 async def _query(resolve: Callable[..., Awaitable[Any]], name: str, kind: str) -> _Raw:

@@ -88,26 +88,27 @@ class Examination:
 
     async def run(self) -> Findings:
         """Read, look up and look into; what can go on meanwhile (SPF, virus scanner, spam filter) does."""
-        edge = asyncio.ensure_future(self._spf())
-        scan = asyncio.ensure_future(self._scan())
-        spam = asyncio.ensure_future(self._spam())
+        edge = asyncio.ensure_future(self._spf()) if self._is_at_edge else None
+        scanner, judge = self._bench.scanner, self._bench.spam
+        scan = asyncio.ensure_future(scanner.scan(self._path)) if scanner is not None else None
+        spam = asyncio.ensure_future(judge.ask(self._message, self._path)) if judge is not None else None
+        meanwhile = [task for task in (edge, scan, spam) if task is not None]
         try:
             content, jobs = await self._read()
-            await self._vouch(content, edge)
+            if edge is not None:
+                await self._vouch(content, await edge)
             for index, job in enumerate(jobs):
                 if index in self._looked:
                     self._findings += self._read_by_office(job, self._looked[index], content)
                 else:
                     await self._look(job, content)
             self._findings += sender.check(self._message.envelope, content, self._directory)
-            self._findings += await scan
-            self._findings += await spam
+            self._findings += [await task for task in (scan, spam) if task is not None]
             told = upstream(self._message.envelope, content, self._settings.spam_header, self._settings.spam_peers)
             self._findings += [told] if told is not None else []
         finally:
-            edge.cancel()
-            scan.cancel()
-            spam.cancel()
+            for task in meanwhile:
+                task.cancel()
         return Findings(content, tuple(self._findings), tuple(self._exhibits.values()))
 
     @property
@@ -119,17 +120,14 @@ class Examination:
     async def _spf(self) -> Finding | None:
         envelope = self._message.envelope
         names = self._bench.names
-        if names is None or not self._is_at_edge:
+        if names is None:
             return None
         asking = Asking(names.txt, names)
         asked = spf.check(envelope.origin.peer, envelope.sender, envelope.origin.helo, asking)
         return self._proved(await self._in_time(asked, Check.SPF, envelope.sender), asking.exhibit())
 
-    async def _vouch(self, content: Content, edge: asyncio.Future[Finding | None]) -> None:
+    async def _vouch(self, content: Content, found: Finding | None) -> None:
         """Add what SPF found and what DMARC makes of SPF and DKIM."""
-        found = await edge
-        if not self._is_at_edge:
-            return
         signatures = [finding for finding in self._findings if finding.check is Check.DKIM]
         authors = [author.address for author in content.senders]
         asking = Asking(self._txt)
@@ -158,12 +156,6 @@ class Examination:
         except Exception:  # a resolver's surprise must not cost the mail
             log.exception("inspection-look-up-fault", mail_id=self._message.mail_id, check=check.value)
         return note(check, Verdict.TEMPERROR, "dns-failure", address.rpartition("@")[2].lower())
-
-    async def _scan(self) -> list[Finding]:
-        return [await self._bench.scanner.scan(self._path)] if self._bench.scanner is not None else []
-
-    async def _spam(self) -> list[Finding]:
-        return [await self._bench.spam.ask(self._message, self._path)] if self._bench.spam is not None else []
 
     async def _ask(self, worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
         """One step, charged to this mail's budget. Raises WorkerLost, or _StepFailed for a fault inside the step.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -92,25 +92,24 @@ class Job:
     def check(self) -> Check:
         return _KINDS[self.kind]
 
-    def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _NAMES}
+    def as_json(self) -> list[Any]:
+        """The values in order."""
+        return [getattr(self, name) for name in _TYPES]
 
     @classmethod
     def from_json(cls, value: object) -> Job:
         """Raises ValueError on anything unexpected."""
-        if not isinstance(value, Mapping) or set(value) != {one.name for one in fields(cls)}:
+        if not isinstance(value, list) or [type(one) for one in value] != _KINDS_OF_VALUES or value[0] not in _KINDS:
             raise ValueError("not a job")
-        kinds = {"str": str, "int": int, "bool": bool}
-        if any(type(value[one.name]) is not kinds[str(one.type)] for one in fields(cls)) or value["kind"] not in _KINDS:
-            raise ValueError("not a job")
-        return cls(**value)
+        return cls(*value)
 
     def blocks(self, source: Source) -> Iterator[bytes]:
         """Yield the decoded file in blocks; `source` is the mail, or what `opened` made of it."""
         return decoded(source.steps(self.start, self.end), decoder(self.encoding))
 
 
-_NAMES = tuple(field.name for field in fields(Job))
+_TYPES = {field.name: {"str": str, "int": int}[str(field.type)] for field in fields(Job)}
+_KINDS_OF_VALUES = list(_TYPES.values())
 
 
 def of(source: Source, tree: Tree, reading: Reading) -> list[Job]:

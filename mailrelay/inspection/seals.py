@@ -6,15 +6,14 @@ Pure. An agency's certificate is told by its subject: its name is that of an age
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
 
+from mailrelay.inspection.of_directory import OfDirectory
 from mailrelay.inspection.slugs import note
 from mailrelay.model.agency import Agency, Directory
 from mailrelay.model.finding import Check, Finding, Verdict
 from mailrelay.model.folding import fold
 
-_folded = lru_cache(maxsize=2048)(fold)  # the names of our agencies come back with every signature
 # The worst signature speaks for the file.
 _WORST_FIRST = (
     *(
@@ -36,7 +35,7 @@ _CUT_SHORT = frozenset(("encrypted", "too-big", "unsigned", "worker-killed", "ti
 
 def read(findings: Sequence[Finding], directory: Directory) -> list[Finding]:
     """Return the findings of one file with each signature's role and agency, followed by the reading of the file."""
-    names = _names(directory)
+    names = _NAMES.of(directory)
     signatures = [_with_role(finding, names) for finding in findings if finding.check is Check.PDF]
     signed = [finding for finding in signatures if "field" in finding.facts]
     if not signed or any(finding.detail in _CUT_SHORT for finding in signatures):
@@ -63,7 +62,7 @@ def of_author(findings: Sequence[Finding], author: str, directory: Directory) ->
 def _of_author(finding: Finding, author: str, directory: Directory) -> Finding:
     """By address, or by the name of the author's agency."""
     facts = {**finding.facts}
-    own = _names(directory).get(fold(str(facts.get("signer", ""))))
+    own = _NAMES.of(directory).get(fold(str(facts.get("signer", ""))))
     house = directory.agency_of(author)
     is_author = bool(author) and author.lower() in facts.get("addresses", ())
     facts["agency"] = own.agency_id if own else ""
@@ -74,16 +73,16 @@ def _of_author(finding: Finding, author: str, directory: Directory) -> Finding:
 
 def of_file(finding: Finding, directory: Directory) -> Finding:
     """Add to the signature of an XML file whose it is: an agency's of the directory, or a person's."""
-    return _with_role(finding, _names(directory))
+    return _with_role(finding, _NAMES.of(directory))
 
 
 def _names(directory: Directory) -> dict[str, Agency]:
     return {
-        _folded(name): agency
-        for agency in directory.agencies
-        for name in (*agency.aliases, agency.name)
-        if len(name) > 5
+        fold(name): agency for agency in directory.agencies for name in (*agency.aliases, agency.name) if len(name) > 5
     }
+
+
+_NAMES = OfDirectory(_names)
 
 
 def _with_role(finding: Finding, names: dict[str, Agency]) -> Finding:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 
+from mailrelay.inspection.of_directory import OfDirectory
 from mailrelay.inspection.slugs import note
 from mailrelay.model.agency import Directory
 from mailrelay.model.envelope import Door, Envelope
 from mailrelay.model.finding import Check, Finding, Verdict
 from mailrelay.model.folding import fold
+from mailrelay.model.identity import AgencyId
 from mailrelay.model.message import Address, Content
 
 # Letters of other scripts that look like Latin ones, and digits that do.
@@ -54,23 +55,25 @@ def _imitates(author: Address, directory: Directory) -> list[Finding]:
     if any(directory.is_local(address) for address in shown):
         return [note(Check.SENDER, Verdict.POLICY, "display-name-imitates", author.name, **facts)]
     name = f" {_bare(author.name)} "
-    for agency in directory.agencies:
-        for own in (agency.name, *agency.aliases):
-            if len(own) >= _SHORTEST_NAME and f" {_bare(own)} " in name:
-                return [
-                    note(
-                        Check.SENDER,
-                        Verdict.POLICY,
-                        "display-name-imitates",
-                        author.name,
-                        **facts,
-                        agency=agency.agency_id,
-                    )
-                ]
-    return []
+    agency = next((agency for own, agency in _NAMES.of(directory) if own in name), None)
+    if agency is None:
+        return []
+    return [note(Check.SENDER, Verdict.POLICY, "display-name-imitates", author.name, **facts, agency=agency)]
 
 
-@lru_cache(maxsize=2048)  # the names of our agencies come back with every mail
+def _names(directory: Directory) -> list[tuple[str, AgencyId]]:
+    """The names of our agencies as they are looked for, in the order of the directory."""
+    return [
+        (f" {_bare(own)} ", agency.agency_id)
+        for agency in directory.agencies
+        for own in (agency.name, *agency.aliases)
+        if len(own) >= _SHORTEST_NAME
+    ]
+
+
+_NAMES = OfDirectory(_names)
+
+
 def _bare(name: str) -> str:
     """A name folded, with look-alike letters undone and only letters and digits left."""
     return " ".join(re.findall(r"\w+", fold(unicodedata.normalize("NFKC", name)).translate(_LOOKS)))
@@ -79,13 +82,14 @@ def _bare(name: str) -> str:
 def _looks_like(author: Address, directory: Directory) -> list[Finding]:
     domain = author.address.rpartition("@")[2].lower().rstrip(".")
     own = directory.domain
-    if not domain or domain == own or domain.endswith("." + own) or not _is_like(domain, own):
+    if not domain or domain == own or domain.endswith("." + own) or not _is_like(domain, _OWN.of(directory)):
         return []
     return [note(Check.SENDER, Verdict.POLICY, "look-alike-domain", domain, address=author.address)]
 
 
-def _is_like(domain: str, own: str) -> bool:
-    plain, ours = _skeleton(domain), _skeleton(own)
+def _is_like(domain: str, ours: str) -> bool:
+    """Whether a domain looks like ours, whose skeleton is given."""
+    plain = _skeleton(domain)
     if plain == ours or _one_apart(plain, ours):
         return True
     # hoabinh.gov.vn.evil.com, hoabinh-gov-vn.com, xhoabinh.gov.vn.top
@@ -99,6 +103,9 @@ def _skeleton(domain: str) -> str:
     for pair, letter in _PAIRS:
         text = text.replace(pair, letter)
     return text
+
+
+_OWN = OfDirectory(lambda directory: _skeleton(directory.domain))
 
 
 def _decoded(label: str) -> str:

@@ -71,6 +71,26 @@ def test_what_does_not_fit_is_a_value_error(value: object) -> None:
         assert value in ([], {}) or isinstance(value, list | dict)
 
 
+JOB = Job("smime", "1.2", "a.pdf", 10, 900, "base64", size=7, reason="forwarded", signature_start=20, wrap_end=5)
+
+
+def test_jobs_come_back_as_they_went() -> None:
+    assert Job.from_json(json.loads(json.dumps(JOB.as_json()))) == JOB
+
+
+@pytest.mark.parametrize(
+    ("at", "value"), [(0, "exec"), (0, 1), (0, []), (1, None), (3, "10"), (3, True), (3, 1.0), (14, b"")]
+)
+def test_a_job_with_a_foul_value_is_none(at: int, value: object) -> None:
+    values = JOB.as_json()
+    with pytest.raises(ValueError, match="not a job"):
+        Job.from_json([*values[:at], value, *values[at + 1 :]])
+    with pytest.raises(ValueError, match="not a job"):
+        Job.from_json(values[:at])
+    with pytest.raises(ValueError, match="not a job"):
+        Job.from_json([*values, ""])
+
+
 @pytest.mark.parametrize("name", ["senders", "fields", "attachments", "own_results", "text", "received_count"])
 def test_every_field_is_looked_at(name: str) -> None:
     for foul in (None, 3.5, [1], [["a"]], [[1, 2, 3]], {"a": 1}):

@@ -86,3 +86,13 @@ def test_display_names(directory: Directory, name: str, expected: list[str]) -> 
 def test_domains(directory: Directory, domain: str, expected: list[str]) -> None:
     by = envelope("x@evil.vn", None)
     assert [slug for slug in found(directory, by, "", f"x@{domain}") if slug != "from-differs"] == expected
+
+
+def test_each_directory_speaks_for_itself(directory: Directory) -> None:
+    """What is made of a directory is kept for the next mail: not when that comes under another one."""
+    other = replace(directory, domain="langson.gov.vn", agencies=())
+    for _ in range(2):
+        assert found(directory, envelope("x@evil.vn", None), "Sở Tài chính", "x@evil.vn") == ["display-name-imitates"]
+        assert found(other, envelope("x@evil.vn", None), "Sở Tài chính", "x@evil.vn") == []
+        assert found(directory, envelope("x@evil.vn", None), "", "x@1angson.gov.vn") == []
+        assert found(other, envelope("x@evil.vn", None), "", "x@1angson.gov.vn") == ["look-alike-domain"]

@@ -21,6 +21,7 @@ from mailrelay.inspection.authentication.rules import (
 )
 
 _MOST_BITS = 8192
+_PADDING, _HASH = padding.PKCS1v15(), Prehashed(SHA256())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class KeyRecord:
         """Tell whether the signature fits the SHA-256 digest of the signed header."""
         try:
             if isinstance(self.key, rsa.RSAPublicKey):
-                self.key.verify(signature, digest, padding.PKCS1v15(), Prehashed(SHA256()))
+                self.key.verify(signature, digest, _PADDING, _HASH)
             elif isinstance(self.key, ed25519.Ed25519PublicKey):
                 self.key.verify(signature, digest)
             else:
