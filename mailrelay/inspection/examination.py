@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -332,7 +334,8 @@ def _answer(task: asyncio.Future[TxtAnswer]) -> TxtAnswer:
     return TxtAnswer((), "temperror")
 
 
-def _as_json(answer: TxtAnswer) -> dict[str, Any]:
+@lru_cache(maxsize=256)  # of a key record, which is the same for many mails
+def _as_json(answer: TxtAnswer) -> Mapping[str, Any]:
     records = [base64.b64encode(record).decode("ascii") for record in answer.records]
     return {"records": records, "state": answer.state, "secure": answer.secure}
 
@@ -345,4 +348,9 @@ def _keys_of(finding: Finding, answers: Mapping[str, TxtAnswer]) -> list[Exhibit
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return _moment(int(time.time()))
+
+
+@lru_cache(maxsize=1)  # many verdicts are made within one second
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -132,7 +132,8 @@ def _list(data: Mapping[str, Any], name: str) -> Sequence[Any]:
 def _string(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("not a text")
-    value.encode()  # a lone surrogate must not reach the store: UnicodeEncodeError is a ValueError
+    if not value.isascii():
+        value.encode()  # a lone surrogate must not reach the store: UnicodeEncodeError is a ValueError
     return value
 
 

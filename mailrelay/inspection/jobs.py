@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple, get_type_hints
 
 from mailrelay.inspection import cleartext, names, scope, tnef
 from mailrelay.inspection.content import File, Reading
@@ -58,8 +57,7 @@ _OFFICE_TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):  # cheap to make on both sides of the socket, where it goes as the list that it is
     """`kind` chooses the check; the range and encoding tell where the file lies in the mail.
 
     For a signature block `start` to `end` is the signed part with its header, `signature_start` to `signature_end` the block
@@ -94,12 +92,12 @@ class Job:
 
     def as_json(self) -> list[Any]:
         """The values in order."""
-        return [getattr(self, name) for name in _TYPES]
+        return list(self)
 
     @classmethod
     def from_json(cls, value: object) -> Job:
         """Raises ValueError on anything unexpected."""
-        if not isinstance(value, list) or [type(one) for one in value] != _KINDS_OF_VALUES or value[0] not in _KINDS:
+        if not isinstance(value, list) or [*map(type, value)] != _TYPES or value[0] not in _KINDS:
             raise ValueError("not a job")
         return cls(*value)
 
@@ -108,8 +106,7 @@ class Job:
         return decoded(source.steps(self.start, self.end), decoder(self.encoding))
 
 
-_TYPES = {field.name: {"str": str, "int": int}[str(field.type)] for field in fields(Job)}
-_KINDS_OF_VALUES = list(_TYPES.values())
+_TYPES = list(get_type_hints(Job).values())
 
 
 def of(source: Source, tree: Tree, reading: Reading) -> list[Job]:
@@ -142,7 +139,7 @@ def _inline(source: Source, tree: Tree, reading: Reading) -> list[Job]:
         if any(cleartext.MARK in block for block in part.content(source)):
             delsp = "delsp" if part.type.get("delsp").strip().lower() == "yes" else ""
             place = _placed(part, "openpgp-inline", scope.beyond_inline(tree, reading, part))
-            found.append(replace(place, type=part.type.get("charset"), declared=delsp))
+            found.append(place._replace(type=part.type.get("charset"), declared=delsp))
         if len(found) >= _MOST_INLINE:
             break
     return found

@@ -21,6 +21,7 @@ _LOOKS = str.maketrans(
 )
 _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:@]+@[^\s<>\"'(),;:@]+\.[^\s<>\"'(),;:@]+")
+_WORD = re.compile(r"\w+")
 _SHORTEST_NAME = 6  # characters of an agency's name below which a match means nothing
 
 
@@ -76,7 +77,7 @@ _NAMES = OfDirectory(_names)
 
 def _bare(name: str) -> str:
     """A name folded, with look-alike letters undone and only letters and digits left."""
-    return " ".join(re.findall(r"\w+", fold(unicodedata.normalize("NFKC", name)).translate(_LOOKS)))
+    return " ".join(_WORD.findall(fold(unicodedata.normalize("NFKC", name)).translate(_LOOKS))) if name else ""
 
 
 def _looks_like(author: Address, directory: Directory) -> list[Finding]:
@@ -98,8 +99,10 @@ def _is_like(domain: str, ours: str) -> bool:
 
 def _skeleton(domain: str) -> str:
     """What the eye makes of a domain."""
-    labels = (_decoded(label) for label in domain[:253].split("."))
-    text = fold(unicodedata.normalize("NFKC", ".".join(labels))).translate(_LOOKS)
+    domain = domain[:253]
+    if not domain.isascii() or "xn--" in domain:
+        domain = unicodedata.normalize("NFKC", ".".join(_decoded(label) for label in domain.split(".")))
+    text = fold(domain).translate(_LOOKS)
     for pair, letter in _PAIRS:
         text = text.replace(pair, letter)
     return text

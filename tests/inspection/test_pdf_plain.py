@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,5 +104,5 @@ def test_what_is_out_of_order_is_a_matter_for_the_library(damaged: bytes) -> Non
 def test_large_files_and_files_inside_an_opaque_signature_are_looked_into_apart() -> None:
     large = PLAIN.replace(b"%PDF-1.7\n", b"%PDF-1.7\n%" + b"x" * pdf_plain.MOST + b"\n")
     assert pdf_plain.Glance(Memory(large), Limits()).look(job("pdf", large)) is None
-    assert pdf_plain.Glance(Memory(PLAIN), Limits()).look(replace(job("pdf", PLAIN), wrap_end=9)) is None
+    assert pdf_plain.Glance(Memory(PLAIN), Limits()).look(job("pdf", PLAIN)._replace(wrap_end=9)) is None
     assert pdf_plain.Glance(Memory(PLAIN), Limits()).look(job("archive", PLAIN)) is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailrelay.inspection.authentication.domains import ascii_domain, organisational_domain
 from mailrelay.inspection.dns import TxtAnswer
@@ -67,6 +68,7 @@ async def _policy(domain: str, txt: Txt, organisation: Organisation) -> Policy |
     return "no-record"
 
 
+@lru_cache(maxsize=128)  # a domain's record is the same for many mails, and what it says depends on nothing else
 def _read(record: str, place: str, *, below: bool) -> Policy | str:
     tags: dict[str, str] = {}
     for item in record.split(";"):
