@@ -159,9 +159,9 @@ class _Body:
 
     def collect(self, tree: Tree) -> None:
         inside: set[int] = set()  # ids of parts that lie in an attached message: their text is not the mail's
-        signatures = _signature_parts(tree.top)
+        signatures = _signature_parts(tree)
         self._sealed = tree.top.type.token in _SEALED
-        for part in tree.top.walk():
+        for part in tree.parts:
             hidden = id(part) in inside
             if hidden or part.type.token.startswith("message/"):
                 inside.update(id(child) for child in part.children)
@@ -257,11 +257,11 @@ def _is_html(file: Attachment) -> bool:
     return "html" in file.type or "html" in file.declared or file.name.lower().endswith((".htm", ".html"))
 
 
-def _signature_parts(top: Part) -> set[int]:
+def _signature_parts(tree: Tree) -> set[int]:
     """The second parts of multipart/signed: no files for a reader."""
     return {
         id(part.children[1])
-        for part in top.walk()
+        for part in tree.parts
         if part.type.token == "multipart/signed" and len(part.children) == 2 and is_signature(part.children[1])
     }
 

@@ -73,6 +73,8 @@ class Base64:
         return out + binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
 
     def _decode(self, data: bytes) -> bytes:
+        if not data:
+            return b""
         count = _letters(data)
         if not self._letters and not self._padded and count % 4 == 0 and b"=" not in data:
             try:

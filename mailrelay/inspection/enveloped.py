@@ -13,12 +13,12 @@ _ENCRYPTED_TYPES = frozenset(("application/pgp-encrypted", "application/pgp"))
 def check(tree: Tree, reading: Reading, *, inline: bool) -> list[Finding]:
     """Return at most one finding of each kind. `inline`: a signature inside the text is judged by a job of its own."""
     found: list[Finding] = []
-    encrypted = next((part for part in tree.top.walk() if _is_encrypted(part)), None)
+    encrypted = next((part for part in tree.parts if _is_encrypted(part)), None)
     text = reading.content.text
     if encrypted is not None or "-----BEGIN PGP MESSAGE-----" in text:
         number = encrypted.number if encrypted is not None else "1"
         found.append(note(Check.OPENPGP, Verdict.NEUTRAL, "encrypted", part=number))
-    malformed = next((part for part in tree.top.walk() if _is_half_signed(part)), None)
+    malformed = next((part for part in tree.parts if _is_half_signed(part)), None)
     if malformed is not None:
         check = Check.SMIME if "pkcs7" in malformed.type.get("protocol").lower() else Check.OPENPGP
         found.append(note(check, Verdict.PERMERROR, "malformed-signature", part=malformed.number or "1"))

@@ -92,6 +92,8 @@ def _storable(value: Any) -> Any:
     """The same facts without lone surrogates, which libraries make of foul text and no store takes."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, int):
+        return value
     if isinstance(value, Mapping):
         return {str(name): _storable(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -107,7 +107,8 @@ def unfold(value: bytes) -> str:
 
 def decode(value: bytes, most: int = 100_000) -> str:
     """Decode an unstructured field value: unfolded, RFC 2047 words decoded, NFC, at most `most` characters."""
-    return decode_words(unfold(value)[:most])
+    text = unfold(value)[:most]
+    return text if text.isascii() and "=?" not in text and "\0" not in text else decode_words(text)
 
 
 def decode_words(text: str) -> str:

@@ -81,9 +81,9 @@ def type_of(head: bytes) -> str:
 def check(file: File) -> list[Finding]:
     """Judge one attachment's type against its names and its declared type."""
     attachment = file.attachment
-    facts = {"part": attachment.part, "type": attachment.type, "declared": attachment.declared}
 
     def found(verdict: Verdict, detail: str, **more: Any) -> Finding:
+        facts = {"part": attachment.part, "type": attachment.type, "declared": attachment.declared}
         return note(Check.TYPE, verdict, detail, attachment.name, **facts, **more)
 
     findings: list[Finding] = []

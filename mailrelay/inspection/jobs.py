@@ -112,7 +112,7 @@ _TYPES = list(get_type_hints(Job).values())
 def of(source: Source, tree: Tree, reading: Reading) -> list[Job]:
     """Return the jobs of one mail in the order of its parts."""
     jobs: list[Job] = []
-    for part in tree.top.walk():
+    for part in tree.parts:
         kind = _signature_kind(part)
         if not kind:
             continue
@@ -133,7 +133,7 @@ def _inline(source: Source, tree: Tree, reading: Reading) -> list[Job]:
         return []
     found: list[Job] = []
     attached = {id(file.part) for file in reading.files}
-    for part in tree.top.walk():
+    for part in tree.parts:
         if part.children or part.type.token != "text/plain" or id(part) in attached:
             continue
         if any(cleartext.MARK in block for block in part.content(source)):

@@ -20,6 +20,7 @@ from mailrelay.inspection.source import Memory, Source
 _TAIL = re.compile(rb"(--)?[ \t]*(?:\r?\n|\r?\Z)")
 _FIRST_LOOK = 4096
 _WRAPPED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
+_NONE = Parameters("", ())
 _KNOWN_ENCODINGS = frozenset(
     ("", "7bit", "8bit", "binary", "base64", "quoted-printable", "x-uuencode", "uuencode", "x-uue")
 )
@@ -68,6 +69,7 @@ class Tree:
     """A mail's top part and what was wrong on the way: `malformed` reasons with the part's number, in order, without doubles."""
 
     top: Part
+    parts: tuple[Part, ...] = ()  # the top and all below it, in order
     malformed: dict[tuple[str, str], None] = field(default_factory=dict)
     too_deep: bool = False
     too_many: bool = False
@@ -101,6 +103,7 @@ class _Walker:
             self._descend(top, "", 0)
         if not top.is_multipart:
             top.number = "1"
+        self._tree.parts = tuple(top.walk())
         return self._tree
 
     def _malformed(self, reason: str, part: Part) -> None:
@@ -138,8 +141,8 @@ class _Walker:
                 body=body,
                 end=end,
                 type=kind if "/" in kind.token else Parameters("text/plain", kind.pairs),
-                disposition=parameters.parse(disposition.value) if disposition else Parameters("", ()),
-                encoding=parameters.parse(encoding.value).token if encoding else "",
+                disposition=parameters.parse(disposition.value) if disposition else _NONE,
+                encoding=parameters.token(encoding.value) if encoding else "",
             ),
             beyond,
         )
@@ -182,7 +185,7 @@ class _Walker:
         self._tree.too_many |= tree.too_many
         self._tree.too_deep |= tree.too_deep
         number = part.number or "1"
-        for inner in tree.top.walk():
+        for inner in tree.parts:
             inner.source, inner.wrapper = memory, part
             inner.number = f"{number}.{inner.number}" if inner.number else number
         for reason, where in tree.malformed:

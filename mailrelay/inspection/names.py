@@ -123,9 +123,13 @@ _TRICKS = (
 )
 
 
+_PLAIN_TRICKS = tuple(one for one in _TRICKS if one[0] not in ("right-to-left-override", "zero-width", "null-byte"))
+
+
 def tricks(name: str) -> list[tuple[str, Verdict]]:
     """Return the slugs and verdicts of every trick in one name."""
-    return [(slug, verdict) for slug, verdict, played in _TRICKS if name and played(name)]
+    possible = _PLAIN_TRICKS if _is_plain(name) else _TRICKS
+    return [(slug, verdict) for slug, verdict, played in possible if name and played(name)]
 
 
 def _same(left: str, right: str) -> bool:
@@ -139,9 +143,9 @@ def check(name: str, others: tuple[str, ...], part: str) -> list[Finding]:
     for variant in others:
         for slug, verdict in tricks(variant):
             found.setdefault(slug, note(Check.NAME, verdict, slug, name, part=part, variant=shown(variant)))
-    extensions = {extension(variant) for variant in others}
+    extensions = {extension(variant) for variant in others} if len(others) > 1 else ()
     if len(extensions) > 1 and any(not _same(others[0], other) for other in others[1:]):
-        verdict = Verdict.FAIL if extensions & EXECUTABLE else Verdict.POLICY
+        verdict = Verdict.FAIL if EXECUTABLE.intersection(extensions) else Verdict.POLICY
         found["variants-differ"] = note(
             Check.NAME, verdict, "variants-differ", name, part=part, variants=[shown(variant) for variant in others]
         )

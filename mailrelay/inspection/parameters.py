@@ -12,6 +12,7 @@ _CONTINUED = re.compile(r"([^*]+)\*(\d{1,4})(\*)?\Z")
 _QUOTED = re.compile(r'(?:[^"\\]+|\\["\\]?)*')
 _ESCAPED = re.compile(r'\\(["\\])')
 _MOST = 100
+_LONGEST = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,7 @@ class Parameters:
 
 def parse(value: bytes) -> Parameters:
     """Read `token; name=value; …`; at most 100 parameters."""
-    text = unfold(value[: 64 * 1024])
-    token, _, rest = text.partition(";")
-    token = "".join(token.partition("(")[0].split()).lower()
+    first, _, rest = unfold(value[:_LONGEST]).partition(";")
     pairs: list[tuple[str, str]] = []
     position = 0
     while position < len(rest) and len(pairs) < _MOST:
@@ -59,7 +58,16 @@ def parse(value: bytes) -> Parameters:
         name = rest[position:equals].strip().lower()
         content, position = _value(rest, equals + 1)
         pairs.append((name, content))
-    return Parameters(tidy(token)[:255], tuple(pairs))
+    return Parameters(_word(first), tuple(pairs))
+
+
+def token(value: bytes) -> str:
+    """Read the token alone."""
+    return _word(unfold(value[:_LONGEST]).partition(";")[0])
+
+
+def _word(text: str) -> str:
+    return tidy("".join(text.partition("(")[0].split()).lower())[:255]
 
 
 def _value(text: str, position: int) -> tuple[str, int]:

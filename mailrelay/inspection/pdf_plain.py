@@ -8,8 +8,10 @@ no trick with the borders of streams or objects hides them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mailrelay.inspection import pdf_active
+from mailrelay.inspection.content import File
 from mailrelay.inspection.jobs import Job
 from mailrelay.inspection.limits import Limits
 from mailrelay.inspection.slugs import note
@@ -28,11 +30,16 @@ _ENTRY = 20  # octets of a line in the table
 
 
 class Glance:
-    """Looks into the files of one mail. The jobs of a file follow each other: it is decoded once for them."""
+    """Looks into the files of one mail. What was held of a short one while the mail was read is the whole of it."""
 
-    def __init__(self, source: Source, limits: Limits) -> None:
+    def __init__(self, source: Source, limits: Limits, files: Sequence[File]) -> None:
         self._source = source
         self._most = min(MOST, limits.pdf)
+        self._whole = {
+            (one.part.body, one.part.end, one.part.encoding): one.head
+            for one in files
+            if one.part.wrapper is None and one.attachment.size == len(one.head)
+        }
         self._place: tuple[int, int, str] | None = None
         self._plain: bytes | None = None
 
@@ -41,16 +48,17 @@ class Glance:
         if job.kind not in ("pdf", "pdf-active") or job.wrap_end or job.size > self._most:
             return None
         place = (job.start, job.end, job.encoding)
-        if place != self._place:
-            self._place, self._plain = place, self._read(job)
+        if place != self._place:  # the jobs of a file follow each other
+            self._place, self._plain = place, self._read(job, self._whole.get(place))
         if self._plain is None:
             return None
         if job.kind == "pdf":
             return [note(Check.PDF, Verdict.NONE, "unsigned", job.name, part=job.part)]
         return pdf_active.found_in(job, self._plain)
 
-    def _read(self, job: Job) -> bytes | None:
-        data = b"".join(job.blocks(self._source))
+    def _read(self, job: Job, data: bytes | None) -> bytes | None:
+        if data is None:
+            data = b"".join(job.blocks(self._source))
         return data if len(data) <= MOST and b"%PDF-" in data[:1024] and is_plain(data) else None
 
 

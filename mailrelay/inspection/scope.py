@@ -37,7 +37,7 @@ def beyond(source: Source, tree: Tree, reading: Reading, part: Part) -> str:
 
 def beyond_inline(tree: Tree, reading: Reading, part: Part) -> str:
     """The same for a signature inside the text of one part: it can speak for no other part, shown or attached."""
-    leaves = [one for one in tree.top.walk() if not one.children]
+    leaves = [one for one in tree.parts if not one.children]
     if leaves != [part] or any(file.part is not part for file in reading.files):
         return "other-parts"
     return _structure(tree)

@@ -88,7 +88,7 @@ class Steps:
             reading = content.read(source, tree, self._limits, self._authserv_id, filetypes.type_of)
             unverified = None if header_only else self._prepare(source, tree, reading, float(request["at"]))
             work = jobs.of(source, tree, reading)
-            looked = self._glance(source, work) if request.get("looks") else {}
+            looked = self._glance(source, reading.files, work) if request.get("looks") else {}
         findings: list[Finding] = structure.check(tree, reading, self._limits, smtputf8=bool(request.get("smtputf8")))
         for file in reading.files:
             findings += names.check(file.attachment.name, file.attachment.names, file.attachment.part)
@@ -113,8 +113,10 @@ class Steps:
             "looked": looked,
         }
 
-    def _glance(self, source: Source, work: Sequence[jobs.Job]) -> dict[str, list[dict[str, Any]]]:
-        glance = pdf_plain.Glance(source, self._limits)
+    def _glance(
+        self, source: Source, files: Sequence[content.File], work: Sequence[jobs.Job]
+    ) -> dict[str, list[dict[str, Any]]]:
+        glance = pdf_plain.Glance(source, self._limits, files)
         found = ((index, glance.look(job)) for index, job in enumerate(work[:_MOST_GLANCES]))
         return {str(index): [finding_to_json(one) for one in seen] for index, seen in found if seen is not None}
 

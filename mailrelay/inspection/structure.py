@@ -85,7 +85,7 @@ def _author(block: Block, reading: Reading) -> list[Finding]:
 def _duplicates_below(tree: Tree) -> list[Finding]:
     """Parts whose own header holds a field twice: readers choose differently which to believe."""
     found: list[Finding] = []
-    for part in tree.top.walk():
+    for part in tree.parts:
         if part is tree.top or len(part.block.fields) < 2:
             continue
         for name, count in doubled(part.block):

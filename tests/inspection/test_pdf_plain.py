@@ -29,14 +29,14 @@ def by_library(kind: str, data: bytes, tmp_path: Path) -> list[Finding]:
 
 @pytest.mark.parametrize("kind", ["pdf", "pdf-active"])
 def test_a_plain_file_gets_what_the_library_says(kind: str, tmp_path: Path) -> None:
-    found = pdf_plain.Glance(Memory(PLAIN), Limits()).look(job(kind, PLAIN))
+    found = pdf_plain.Glance(Memory(PLAIN), Limits(), ()).look(job(kind, PLAIN))
     assert found == by_library(kind, PLAIN, tmp_path)
 
 
 def test_active_content_of_a_plain_file_is_found(tmp_path: Path) -> None:
     data = _repaired(PLAIN.replace(b"/Type /Catalog", b"/OpenAction << /S /JavaScript /JS (x) >>"))
     assert pdf_plain.is_plain(data)
-    found = pdf_plain.Glance(Memory(data), Limits()).look(job("pdf-active", data))
+    found = pdf_plain.Glance(Memory(data), Limits(), ()).look(job("pdf-active", data))
     assert found
     assert found == by_library("pdf-active", data, tmp_path)
 
@@ -98,11 +98,11 @@ def test_the_repaired_file_without_a_word_is_plain() -> None:
 )
 def test_what_is_out_of_order_is_a_matter_for_the_library(damaged: bytes) -> None:
     assert not pdf_plain.is_plain(damaged)
-    assert pdf_plain.Glance(Memory(damaged), Limits()).look(job("pdf", damaged)) is None
+    assert pdf_plain.Glance(Memory(damaged), Limits(), ()).look(job("pdf", damaged)) is None
 
 
 def test_large_files_and_files_inside_an_opaque_signature_are_looked_into_apart() -> None:
     large = PLAIN.replace(b"%PDF-1.7\n", b"%PDF-1.7\n%" + b"x" * pdf_plain.MOST + b"\n")
-    assert pdf_plain.Glance(Memory(large), Limits()).look(job("pdf", large)) is None
-    assert pdf_plain.Glance(Memory(PLAIN), Limits()).look(job("pdf", PLAIN)._replace(wrap_end=9)) is None
-    assert pdf_plain.Glance(Memory(PLAIN), Limits()).look(job("archive", PLAIN)) is None
+    assert pdf_plain.Glance(Memory(large), Limits(), ()).look(job("pdf", large)) is None
+    assert pdf_plain.Glance(Memory(PLAIN), Limits(), ()).look(job("pdf", PLAIN)._replace(wrap_end=9)) is None
+    assert pdf_plain.Glance(Memory(PLAIN), Limits(), ()).look(job("archive", PLAIN)) is None
