@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from mailrelay.inspection.fields import decode_bytes, decode_words, tidy, unfold
@@ -15,8 +15,7 @@ _MOST = 100
 _LONGEST = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(NamedTuple):
     """`token` is the first word in lower case ("text/plain", "attachment"); `pairs` every parameter as written, in order."""
 
     token: str
@@ -47,11 +46,8 @@ def parse(value: bytes) -> Parameters:
     first, _, rest = unfold(value[:_LONGEST]).partition(";")
     pairs: list[tuple[str, str]] = []
     position = 0
-    while position < len(rest) and len(pairs) < _MOST:
-        equals = rest.find("=", position)
+    while len(pairs) < _MOST and (equals := rest.find("=", position)) >= 0:
         semicolon = rest.find(";", position)
-        if equals < 0:
-            break
         if 0 <= semicolon < equals:
             position = semicolon + 1
             continue
@@ -72,7 +68,7 @@ def _word(text: str) -> str:
 
 def _value(text: str, position: int) -> tuple[str, int]:
     """Return a value (quoted or not) and where the next parameter begins."""
-    while position < len(text) and text[position] in " \t":
+    while text.startswith((" ", "\t"), position):
         position += 1
     if not text.startswith('"', position):
         end = text.find(";", position)

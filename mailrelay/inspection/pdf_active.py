@@ -31,8 +31,8 @@ _LONG = (
 )
 _SHORT = ((b"/JS", "javascript"), (b"/XFA", "xfa"), (b"/3D", "rich-media"))
 _OPENING = re.compile(rb"/OpenAction\s*<<(?![^<>]{0,200}/S\s*/GoTo\b)")  # a jump to a page is no action of interest
-_NAMES = (*(name for name, _ in (*_LONG, *_SHORT)), b"/OpenAction")
-_VEILS = (b"#", b"ObjStm")  # escapes and packed objects: without them a name can be read in the file itself
+# Every name that is looked for, escapes and packed objects: a file without any of them has nothing that acts.
+_MARKS = (*(name for name, _ in (*_LONG, *_SHORT)), b"/OpenAction", b"#", b"ObjStm")
 _ENDS = frozenset(b" \t\r\n\f\0/<>[]()%")
 VERDICTS = {
     "javascript": Verdict.POLICY,
@@ -65,7 +65,7 @@ def found_in(job: Job, data: bytes) -> list[Finding]:
 
 def slugs(data: bytes) -> list[str]:
     """What acts in a PDF file, by name."""
-    if not any(word in data for word in (*_NAMES, *_VEILS)):
+    if not any(map(data.__contains__, _MARKS)):
         return []
     found: dict[str, None] = dict.fromkeys(slug for name, slug in _LONG if _has(data, name))
     for piece in _outside(data):

@@ -69,7 +69,7 @@ def is_plain(data: bytes) -> bool:
         return False
     if escapes:
         shown = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), data)
-    if any(word in shown for word in _WORDS) or (escapes and any(word in data for word in _WORDS)):
+    if any(map(shown.__contains__, _WORDS)) or (escapes and any(map(data.__contains__, _WORDS))):
         return False
     return data.count(b"%%EOF") == 1 and _has_root(data)
 

@@ -44,7 +44,11 @@ def _fields(block: Block, limits: Limits, *, smtputf8: bool) -> list[Finding]:
     ]
     if foreign:
         found.append(_structure(Verdict.NONE, "eight-bit-header", foreign[0], fields=sorted(set(foreign))[:20]))
-    long = [field.name for field in block.fields if _longest_line(field) > limits.line]
+    long = [
+        field.name
+        for field in block.fields
+        if field.end - field.start > limits.line and _longest_line(field) > limits.line
+    ]
     if long:
         found.append(_structure(Verdict.NONE, "long-line", long[0], fields=sorted(set(long))[:20]))
     if len(block.fields) >= limits.fields:

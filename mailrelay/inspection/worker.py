@@ -15,6 +15,8 @@ from typing import Any
 from mailrelay.inspection import confinement
 from mailrelay.inspection.limits import Limits
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+
 
 def main() -> None:
     """Serve until the parent closes the socket. Arguments: descriptor of the socket, pid of the parent."""
@@ -47,7 +49,7 @@ def _carry_out(steps: Any, request: dict[str, Any], bounds: confinement.Bounds) 
 
 
 def _answer(line: socket.socket, reply: dict[str, Any]) -> None:
-    line.sendall(json.dumps(reply, separators=(",", ":"), default=str).encode() + b"\n")
+    line.sendall(_ENCODER.encode(reply).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from mailrelay.telemetry import count, log
 _LONGEST_ANSWER = 16 * 1024 * 1024
 _START_LIMIT = 20.0
 _START_TRIES = 3
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _KEPT_ENVIRONMENT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 
 
@@ -58,7 +59,7 @@ class _Process:
         return self.process.pid
 
     async def exchange(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        self.writer.write(json.dumps(request, separators=(",", ":")).encode() + b"\n")
+        self.writer.write(_ENCODER.encode(request).encode() + b"\n")
         await self.writer.drain()
         line = await self.reader.readline()
         if not line.endswith(b"\n"):

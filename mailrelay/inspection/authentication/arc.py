@@ -36,6 +36,7 @@ from mailrelay.inspection.source import Source
 from mailrelay.model.finding import Check, Finding, Verdict
 
 _RESULTS, _MESSAGE, _SEAL = "arc-authentication-results", "arc-message-signature", "arc-seal"
+_KINDS = (_RESULTS, _MESSAGE, _SEAL)
 _INSTANCE = re.compile(rb"[\s;]*i\s*=\s*(\d{1,3})\s*(?:;|\Z)")
 _MOST_SETS = 10  # RFC 8617 allows 50; a chain of more than ten forwarders is none that we follow
 _RELAXED = b"relaxed/relaxed"
@@ -56,9 +57,9 @@ class Chain:
 
 def prepare(source: Source, block: Block, limits: Limits) -> Chain | None:
     """Read the chain of a mail; None without one."""
-    fields = [item for item in block.fields if item.name in (_RESULTS, _MESSAGE, _SEAL)]
-    if not fields:
+    if not any(map(block.all, _KINDS)):
         return None
+    fields = [item for item in block.fields if item.name in _KINDS]
     chain = Chain()
     try:
         sets = _sets(fields, limits)

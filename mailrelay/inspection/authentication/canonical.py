@@ -48,14 +48,17 @@ def relaxed_field(field: Field) -> bytes:
 
 
 def _named(block: Block, names: Sequence[str], *, relaxed: bool) -> Iterator[bytes]:
-    left: dict[str, list[Field]] = {}
+    left: dict[str, int] = {}
     for name in names:
-        if name not in left:
-            # A blank before the colon is part of the name in simple form, which then is none that anybody can sign.
-            left[name] = [one for one in block.all(name) if relaxed or len(one.label) == len(name)]
-        if left[name]:
-            field = left[name].pop()
+        found = block.all(name)
+        count = left.get(name, len(found))
+        # A blank before the colon is part of the name in simple form, which then is none that anybody can sign.
+        while count and not relaxed and len(found[count - 1].label) != len(name):
+            count -= 1
+        if count:
+            field = found[count - 1]
             yield relaxed_field(field) if relaxed else field.label + b":" + with_crlf(field.value)
+        left[name] = max(count - 1, 0)
 
 
 def _relaxed(value: bytes) -> bytes:

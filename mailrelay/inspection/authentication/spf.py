@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote
 
@@ -32,6 +33,9 @@ _FINDINGS = {
     "permerror": (Verdict.PERMERROR, "malformed-record"),
     "limit": (Verdict.PERMERROR, "too-many-lookups"),
 }
+
+
+_address = lru_cache(maxsize=256)(ipaddress.ip_address)  # the same neighbours bring many mails
 
 
 class Names(Protocol):
@@ -82,7 +86,7 @@ class _Who:
 async def check(peer: str, sender: str, helo: str, names: Names) -> Finding | None:
     """Return the finding for one client, or None when its address is none. The null sender is judged by the HELO name."""
     try:
-        address = ipaddress.ip_address(peer)
+        address = _address(peer)
     except ValueError:
         return None
     identity = "mailfrom" if sender else "helo"
