@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from mailrelay.cli.demo.papers import pdf as printed
-from mailrelay.inspection import looks, pdf_plain
+from mailrelay.inspection import content, filetypes, jobs, looks, mime, pdf_plain
 from mailrelay.inspection.exhibits import Exhibits
 from mailrelay.inspection.jobs import Job
 from mailrelay.inspection.limits import Limits
 from mailrelay.inspection.source import Memory
 from mailrelay.model.finding import Finding
+from tests.inspection.conftest import letter
 
 PLAIN = printed(["CONG VAN SO 1"])
 
@@ -106,3 +107,21 @@ def test_large_files_and_files_inside_an_opaque_signature_are_looked_into_apart(
     assert pdf_plain.Glance(Memory(large), Limits(), ()).look(job("pdf", large)) is None
     assert pdf_plain.Glance(Memory(PLAIN), Limits(), ()).look(job("pdf", PLAIN)._replace(wrap_end=9)) is None
     assert pdf_plain.Glance(Memory(PLAIN), Limits(), ()).look(job("archive", PLAIN)) is None
+
+
+@pytest.mark.parametrize("filling", [0, 40_000])
+def test_what_was_held_of_a_short_file_is_judged_as_the_file_itself(filling: int) -> None:
+    plain = PLAIN.replace(b"%PDF-1.7\n", b"%PDF-1.7\n%" + b"x" * filling + b"\n")
+    acting = plain.replace(b"/Type /Catalog", b"/OpenAction << /S /JavaScript /JS (x) >>")
+    mail = letter()
+    for data in (_repaired(plain), _repaired(acting), _repaired(plain) + b"more", b"no paper"):
+        mail.add_attachment(data, maintype="application", subtype="pdf", filename="a.pdf")
+    source = Memory(mail.as_bytes())
+    tree = mime.walk(source, Limits())
+    reading = content.read(source, tree, Limits(), "mail.example", filetypes.type_of)
+    work = jobs.of(source, tree, reading)
+    held = pdf_plain.Glance(source, Limits(), reading.files)
+    found = [held.look(one) for one in work]
+    assert found == [pdf_plain.Glance(source, Limits(), ()).look(one) for one in work]
+    assert [one is None for one in found] == [False] * 4 + [True] * 4
+    assert found[3] and not found[1]
