@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailrelay.config.office import Office
-from mailrelay.daemon import rooms
+from mailrelay.daemon import memory, rooms
 from mailrelay.daemon.clock import SteadyClock
 from mailrelay.daemon.smtp import smtp_door
 from mailrelay.daemon.suspensions import Suspensions
@@ -60,6 +60,7 @@ class Daemon:
     def reload(self, office: Office) -> None:
         """Swap the snapshot whole: rules, directory and the settings that are looked up per mail."""
         self._office = office
+        memory.settle()
 
     def stop(self) -> None:
         """Ask for an orderly end: doors first, then what is under way."""
@@ -119,6 +120,7 @@ class Daemon:
         """Leave the bound addresses where commands and tests find them, and tell systemd that we are ready (sd_notify(3))."""
         path = self._office.settings.data_dir / "listeners.json"
         path.write_text(json.dumps(self.listeners) + "\n", encoding="utf-8")
+        memory.settle()
         log.info("ready", **self.listeners)
         _notify("READY=1")
         self.ready.set()
