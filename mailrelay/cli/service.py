@@ -42,13 +42,24 @@ async def _run(daemon: Daemon, folder: Path) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
-    loop.add_signal_handler(signal.SIGHUP, _reload, daemon, folder)
-    await daemon.run()
-
-
-def _reload(daemon: Daemon, folder: Path) -> None:
+    asked = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    reloading = asyncio.create_task(_reload(daemon, folder, asked), name="reload")
     try:
-        daemon.reload(load_office(folder))
-        log.info("reloaded")
-    except ConfigFault as fault:
-        log.error("reload-refused", problems=list(fault.problems))
+        await daemon.run()
+    finally:
+        reloading.cancel()
+
+
+async def _reload(daemon: Daemon, folder: Path, asked: asyncio.Event) -> None:
+    """Read the configuration whenever it is asked for, in a thread: reading a large directory takes longer than mail may wait."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            daemon.reload(await asyncio.to_thread(load_office, folder))
+            log.info("reloaded")
+        except ConfigFault as fault:
+            log.error("reload-refused", problems=list(fault.problems))
+        except Exception:  # the office in force stays, whatever came
+            log.exception("reload-refused")
