@@ -102,8 +102,8 @@ class ActiveQueue:
 
     @property
     def room(self) -> int:
-        """How many mails more can be claimed."""
-        return self.most - self._count
+        """How many mails more can be claimed. More than `most` are here when some came in while a claim was under way."""
+        return max(0, self.most - self._count)
 
     def open(self, terms: Terms) -> None:
         """A dispatcher begins to serve."""

@@ -120,6 +120,17 @@ def test_nothing_is_claimed_from_the_beginning(change: str) -> None:
         assert claim == NO_CLAIM
 
 
+def test_room_is_never_less_than_nothing() -> None:
+    """Mails that came in while a claim was asked for are more than there was room for: LIMIT -1 would take the whole queue."""
+    sender = Sender(most=3)
+    sender.admit(*(sender.claimed(name) for name in "vwxyz"))
+    assert sender.queue.room == 0
+    assert [sender.queue.settled(one) for one in sender.begun[:2]] == [False, False]
+    assert sender.queue.room == 0
+    sender.queue.settled(sender.begun[2])
+    assert sender.queue.room == 1
+
+
 def test_an_entry_that_failed_leaves_its_claim_in_doubt() -> None:
     sender = Sender()
     with pytest.raises(OSError, match="away"), sender.queue.claim(record().message.mail_id, {"d"}, NOW):
