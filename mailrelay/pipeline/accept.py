@@ -193,7 +193,7 @@ class Pipeline:
                 alongside(tx, Acceptance(entered.mail_id, repeated=entered.repeated))
             return entered
 
-        with parts.active.claim(draft.mail_id, entry.destinations(judgement, office), now) as claim:
+        with parts.active.claim(draft.mail_id, entry.destinations(judgement, office)) as claim:
             entered = await self._write(enter, draft)
             failpoint("accept.after-commit")
             parts.active.admit(judgement.kept, entered.dispatches)

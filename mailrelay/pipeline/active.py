@@ -51,12 +51,16 @@ class Consignment:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the dispatcher that serves the queue grants: how it begins a sending, how many at once to one destination, leases."""
+    """What the dispatcher that serves the queue grants: how it begins a sending, how many at once to one destination, leases.
+
+    `now` is its clock: a lease is counted from the moment of a claim, not from when its mail was begun to be written.
+    """
 
     begin: Callable[[Consignment], None]
     at_once: Callable[[], int]
     lease: timedelta
     node: str
+    now: Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class ActiveQueue:
         return [consignment for destination in list(self._waiting) for consignment in self.withdraw(destination)]
 
     @contextmanager
-    def claim(self, mail_id: MailId, destinations: Collection[str], now: datetime) -> Iterator[Claim]:
+    def claim(self, mail_id: MailId, destinations: Collection[str]) -> Iterator[Claim]:
         """Keep room for a mail while it is being entered. Whether its rows were claimed is told by `admit`, within.
 
         Left by an exception the claim is in doubt: the transaction may have been committed all the same.
@@ -130,7 +134,7 @@ class ActiveQueue:
         self._count += len(granted)
         self.coming.add(mail_id)
         try:
-            yield Claim(granted, now + terms.lease, terms.node)
+            yield Claim(granted, terms.now() + terms.lease, terms.node)
         except BaseException:
             self.in_doubt = True
             raise

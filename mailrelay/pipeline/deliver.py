@@ -72,9 +72,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Deliver until cancelled. What is being sent then has a little time to end, or goes back into the queue."""
         parts = self._parts
-        self._active.open(
-            Terms(self._begin, lambda: parts.office().settings.delivery.per_destination, self._lease, parts.node)
-        )
+        self._active.open(Terms(self._begin, self._at_once, self._lease, parts.node, parts.now))
         renewing = asyncio.create_task(self._renew(), name="renew-leases")
         try:
             while True:
@@ -142,6 +140,9 @@ class Dispatcher:
         except asyncio.CancelledError:
             await self._hand_back((await claiming).sound)  # what nobody will send
             raise
+
+    def _at_once(self) -> int:
+        return self._parts.office().settings.delivery.per_destination
 
     def _begin(self, consignment: Consignment) -> None:
         self._unsettled -= consignment.ids

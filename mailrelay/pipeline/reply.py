@@ -109,7 +109,7 @@ class Replier:
         )
         destination = destination_of(receipt.to, parts.office())
         try:
-            with parts.active.claim(draft.mail_id, [destination], now) as claim:
+            with parts.active.claim(draft.mail_id, [destination]) as claim:
                 sending = await parts.store.write(
                     lambda tx: self._enter(tx, receipt, record, destination, claim),
                     durable=[draft.path],

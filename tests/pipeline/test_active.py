@@ -21,8 +21,9 @@ class Sender:
 
     def __init__(self, most: int = 100) -> None:
         self.begun: list[Consignment] = []
+        self.now = NOW
         self.queue = ActiveQueue(most, backlog=False)
-        self.queue.open(Terms(self.begun.append, lambda: AT_ONCE, LEASE, "a"))
+        self.queue.open(Terms(self.begun.append, lambda: AT_ONCE, LEASE, "a", lambda: self.now))
         self._numbers = iter(range(1, 1000))
 
     def claimed(self, destination: str = "d", **changes: object) -> Dispatch:
@@ -81,7 +82,7 @@ def test_a_mail_that_comes_in_is_claimed_while_there_is_room() -> None:
     mail = record()
     new = [dispatch(mail.message.mail_id, f"{name}@x", destination=name) for name in ("d", "e")]
     held = dispatch(mail.message.mail_id, "h@x", destination="d", state=DispatchState.HELD)
-    with sender.queue.claim(mail.message.mail_id, {"d"}, NOW) as claim:
+    with sender.queue.claim(mail.message.mail_id, {"d"}) as claim:
         assert sender.queue.coming == {mail.message.mail_id}
         stored = claim.on([*new, held])
         assert [(d.state.value, d.attempts, d.lease_until) for d in stored] == [
@@ -94,15 +95,23 @@ def test_a_mail_that_comes_in_is_claimed_while_there_is_room() -> None:
     assert (sender.queue.coming, sender.queue.room, sender.queue.in_doubt) == (set(), 99, False)
 
 
+def test_a_lease_is_counted_from_the_claim_however_long_the_mail_was_in_the_making() -> None:
+    """Who looks for claims that nobody knows of passes by those that were made after its look began."""
+    sender = Sender()
+    sender.now = at(30)
+    with sender.queue.claim(record().message.mail_id, {"d"}) as claim:
+        assert claim.until == at(30) + LEASE
+
+
 def test_room_is_kept_while_mails_are_entered() -> None:
     """Many at one moment are no more than fit; what has been sent makes room before it is settled."""
     sender = Sender()
     sender.admit(*(sender.claimed() for _ in range(AHEAD * AT_ONCE - 1)))
     one, two = record().message.mail_id, record().message.mail_id
-    with sender.queue.claim(one, {"d"}, NOW) as first, sender.queue.claim(two, {"d"}, NOW) as second:
+    with sender.queue.claim(one, {"d"}) as first, sender.queue.claim(two, {"d"}) as second:
         assert (first.destinations, second) == ({"d"}, NO_CLAIM)
     sender.queue.sent(sender.begun[0])
-    with sender.queue.claim(one, {"d"}, NOW) as first, sender.queue.claim(two, {"d"}, NOW) as second:
+    with sender.queue.claim(one, {"d"}) as first, sender.queue.claim(two, {"d"}) as second:
         assert (first.destinations, second.destinations) == ({"d"}, {"d"})
 
 
@@ -116,7 +125,7 @@ def test_nothing_is_claimed_from_the_beginning(change: str) -> None:
         sender.admit(*(sender.claimed(name) for name in "xyz"))
     if change == "closed":
         sender.queue.close()
-    with sender.queue.claim(record().message.mail_id, {"d"}, NOW) as claim:
+    with sender.queue.claim(record().message.mail_id, {"d"}) as claim:
         assert claim == NO_CLAIM
 
 
@@ -133,7 +142,7 @@ def test_room_is_never_less_than_nothing() -> None:
 
 def test_an_entry_that_failed_leaves_its_claim_in_doubt() -> None:
     sender = Sender()
-    with pytest.raises(OSError, match="away"), sender.queue.claim(record().message.mail_id, {"d"}, NOW):
+    with pytest.raises(OSError, match="away"), sender.queue.claim(record().message.mail_id, {"d"}):
         raise OSError("away")
     assert (sender.queue.in_doubt, sender.queue.room, sender.queue.coming) == (True, 100, set())
 
