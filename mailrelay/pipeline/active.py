@@ -97,6 +97,7 @@ class ActiveQueue:
     in_doubt: bool = False
     coming: set[MailId] = field(default_factory=set)  # mails whose entry is being written, with room kept for them
     in_hand: set[int] = field(default_factory=set)  # dispatches that wait here, are being sent, or were not yet settled
+    _again: set[int] = field(default_factory=set)  # of those, what a claim took that did not see them settled
     _count: int = 0
     _terms: Terms | None = None
     _taken: Counter[str] = field(default_factory=Counter)  # room kept, waiting or being sent, by destination
@@ -166,6 +167,13 @@ class ActiveQueue:
             heapq.heappush(self._waiting.setdefault(destination, []), entry)
             self._begin_next(destination)
 
+    def claimed_again(self, dispatch_ids: Collection[int]) -> None:
+        """What was in hand when a claim was asked for, and taken by it all the same: its lease had run out, or it had been settled
+        and was due again. Which of them, only the store can tell, when it has been settled here too."""
+        self._again |= self.in_hand.intersection(dispatch_ids)
+        if not self.in_hand.issuperset(dispatch_ids):
+            self.in_doubt = True
+
     def sent(self, consignment: Consignment) -> bool:
         """Its sending has ended, for good or ill: another may begin, while what came of it is written down.
 
@@ -179,9 +187,13 @@ class ActiveQueue:
         return self.backlog and few
 
     def settled(self, consignment: Consignment) -> bool:
-        """Nothing is left to do for it. True: more should be claimed, for there had been no room."""
+        """Nothing is left to do for it. True: more should be claimed, for there had been no room, or a claim is in doubt."""
         self._count -= 1
         self.in_hand -= consignment.ids
+        if not self._again.isdisjoint(consignment.ids):
+            self._again -= consignment.ids
+            self.in_doubt = True
+            return True
         return self.backlog and self.room == self.most // 4
 
     def withdraw(self, destination: str) -> list[Consignment]:

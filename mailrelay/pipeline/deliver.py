@@ -105,6 +105,7 @@ class Dispatcher:
         if not active.room:
             active.backlog = True
             return _LOOK
+        before = frozenset(active.in_hand)
         claimed = await self._claimed(active.room)
         for dispatch in claimed.poisoned:
             count("dispatches_poisoned")
@@ -112,10 +113,14 @@ class Dispatcher:
             parts.bells.receipts.set()
         shares: dict[MailId, list[Dispatch]] = {}
         for dispatch in claimed.sound:
-            shares.setdefault(dispatch.mail_id, []).append(dispatch)
+            if dispatch.dispatch_id not in before:
+                shares.setdefault(dispatch.mail_id, []).append(dispatch)
+        active.claimed_again(before.intersection(dispatch.dispatch_id for dispatch in claimed.sound))
         for mail_id, share in shares.items():
             active.admit(claimed.records[mail_id], share)
         active.backlog = claimed.left
+        if active.in_doubt:
+            return 0.0
         if claimed.left and (claimed.poisoned or len(claimed.sound) > len(claimed.records)):
             return 0.0  # mails with many recipients may have hidden others from the claim
         if claimed.due is None:
@@ -138,7 +143,8 @@ class Dispatcher:
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            await self._hand_back((await claiming).sound)  # what nobody will send
+            with suppress(StoreFault):  # the next start finds them
+                await self._hand_back((await claiming).sound)  # what nobody will send
             raise
 
     def _at_once(self) -> int:
@@ -184,27 +190,28 @@ class Dispatcher:
                 await parts.store.write(renew)
 
     async def _carry(self, consignment: Consignment) -> bool:
+        slot = self._parts.under_way.begin(consignment.mail_id)
         try:
             return await self._send(consignment)
         except Exception:
             self._unsettled |= consignment.ids
             raise
         finally:
+            self._parts.under_way.end(slot)
             if self._active.settled(consignment):
                 self._parts.bells.dispatches.set()
 
     async def _send(self, consignment: Consignment) -> bool:
         """Send and settle. False: some recipient is to be tried again."""
         parts, record, sendings = self._parts, consignment.record, consignment.dispatches
-        slot = parts.under_way.begin(consignment.mail_id)
         stranded: list[int] = []
         try:
             outcomes = await self._outcomes(record, sendings)
             if any(outcome.scope is Scope.DESTINATION and outcome.result is Result.DEFERRED for outcome in outcomes):
                 stranded = [one for other in self._active.withdraw(consignment.destination) for one in other.ids]
+                self._unsettled.update(stranded)  # nobody else may put them back meanwhile
         except asyncio.CancelledError:
             await self._put_back(sendings)
-            parts.under_way.end(slot)
             raise
         finally:
             if self._active.sent(consignment):
@@ -217,7 +224,6 @@ class Dispatcher:
         except asyncio.CancelledError:
             await settling  # what has happened is written down, even at the very end
             raise
-        parts.under_way.end(slot)
         failpoint("deliver.after-settle")
         parts.bells.receipts.set()
         await forget_letter(parts, consignment.mail_id, record.message_class)
@@ -247,15 +253,17 @@ class Dispatcher:
         while True:
             try:
                 await parts.store.write(write_down, patience=_PATIENCE)
-            except StoreFault as fault:
-                if self._ending or not parts.store.healthy:
-                    raise
-                telemetry.error("delivery-store-fault", mail_id=record.message.mail_id, fault=str(fault))
+            except Exception as fault:
                 if stranded:  # it may have been committed, and these may be ours again before the next try
+                    self._unsettled.difference_update(stranded)
                     stranded = []
                     self._active.in_doubt = True
+                if not isinstance(fault, StoreFault) or self._ending or not parts.store.healthy:
+                    raise
+                telemetry.error("delivery-store-fault", mail_id=record.message.mail_id, fault=str(fault))
                 await asyncio.sleep(_LOOK)
             else:
+                self._unsettled.difference_update(stranded)
                 return
 
     async def _outcomes(self, record: MailRecord, consignment: Sequence[Dispatch]) -> tuple[Outcome, ...]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email
 import email.policy
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+
+import psycopg
 
 from mailrelay.config.office import Office
 from mailrelay.config.settings import Route
@@ -144,3 +148,17 @@ def paper(number: int, body: str = "Nội dung.", message_id: str = "", author: 
         f"Date: Sun, 22 Nov 2026 10:00:00 +0700\r\nSubject: {number}/BC-STC V/v thu nghiem\r\n"
         f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{body}\r\n"
     ).encode()
+
+
+@contextlib.contextmanager
+def locked(house: House) -> Iterator[None]:
+    """Somebody else holds what a claim needs of the store."""
+    url = house.snapshot.settings.store.url
+    if url.startswith("postgresql:"):
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE dispatch IN ACCESS EXCLUSIVE MODE")
+            yield
+    else:
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield

@@ -166,3 +166,17 @@ def test_a_claim_is_asked_for_when_something_waits_in_the_store_and_little_here(
     sender.queue.backlog = True
     assert sender.queue.sent(sender.begun[1]) is True
     assert [sender.queue.settled(one) for one in sender.begun[:2]] == [True, False]  # there was no room
+
+
+def test_what_a_claim_took_again_is_in_doubt_once_it_is_settled() -> None:
+    """It was settled and due again before the claim, or its lease had run out: in the second case nothing is found then."""
+    sender = Sender()
+    sender.admit(*(sender.claimed() for _ in range(2)))
+    sender.queue.claimed_again({1})
+    assert sender.queue.in_doubt is False
+    assert sender.queue.settled(sender.begun[1]) is False
+    assert sender.queue.settled(sender.begun[0]) is True
+    assert sender.queue.in_doubt is True
+    sender.queue.in_doubt = False
+    sender.queue.claimed_again({1})  # settled since the claim was asked for
+    assert sender.queue.in_doubt is True

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-import psycopg
 import pytest
 
 from mailrelay.delivery.courier import Courier
@@ -25,7 +22,7 @@ from mailrelay.pipeline.deliver import Dispatcher
 from mailrelay.pipeline.hold import Desk
 from mailrelay.reports.trace import Life
 from mailrelay.store import dispatches
-from tests.pipeline.house import PLANNING, House, blocks_of, paper, text_of
+from tests.pipeline.house import PLANNING, House, blocks_of, locked, paper, text_of
 from tests.servers.next_hop import DROP, HANG, QUICK
 from tests.servers.process import free_port
 
@@ -316,20 +313,6 @@ async def test_a_claim_that_was_committed_unheard_is_due_again_when_the_store_is
     assert [(d.attempts, len(await tries(house, d))) for d in life.dispatches] == [(1, 1)]
     loop.cancel()
     assert len(peer.taken) == 1
-
-
-@contextlib.contextmanager
-def locked(house: House) -> Iterator[None]:
-    """Somebody else holds what a claim needs of the store."""
-    url = house.snapshot.settings.store.url
-    if url.startswith("postgresql:"):
-        with psycopg.connect(url) as other:
-            other.execute("LOCK TABLE dispatch IN ACCESS EXCLUSIVE MODE")
-            yield
-    else:
-        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            yield
 
 
 async def test_a_mail_that_keeps_killing_its_sender_is_held_and_the_operator_told(serve, house: House) -> None:
