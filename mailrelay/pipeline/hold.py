@@ -6,6 +6,7 @@ Each act is one transaction with its log event; each raises NotFound or NotAllow
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -108,12 +109,15 @@ class Desk:
 
         def act(tx: Transaction, now: datetime) -> int:
             waiting = [d for d in (dispatches.get(tx, i) for i in dispatch_ids) if d is not None]
-            waiting = [d for d in waiting if d.state in _TRIED_AGAIN]
+            retried: list[MailId] = []
             for dispatch in waiting:
-                dispatches.retry(tx, dispatch.dispatch_id, now)
-            for mail_id in {d.mail_id for d in waiting}:
+                if dispatch.state in _TRIED_AGAIN:
+                    with suppress(NotAllowed):  # claimed since: it is being tried already
+                        dispatches.retry(tx, dispatch.dispatch_id, now)
+                        retried.append(dispatch.mail_id)
+            for mail_id in set(retried):
                 close(tx, mail_id)
-            return len(waiting)
+            return len(retried)
 
         return await self._act(act)
 

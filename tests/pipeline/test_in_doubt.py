@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import psycopg
 import pytest
 
 from mailrelay.delivery.under_way import UnderWay
@@ -87,3 +88,23 @@ async def test_what_is_retried_while_its_try_is_being_finished_goes_out_at_once(
     life = await house.state(acceptance, DispatchState.RELAYED)
     assert [d.attempts for d in life.dispatches] == [2]
     assert len(peer.taken) == 1
+
+
+async def test_a_retry_passes_over_what_a_claim_takes_at_that_moment(serve, house: House) -> None:
+    """On PostgreSQL a claim may come between a look at a row and its change; the others are tried all the same."""
+    url = house.snapshot.settings.store.url
+    if not url.startswith("postgresql:"):
+        return  # one writer: nothing comes between
+    peer = await serve(rcpt=lambda command: "450 4.2.1 busy")
+    house.route("bo.example", peer.target())
+    mails = [await house.hand_in(paper(number), f"a{number}@bo.example") for number in range(2)]
+    ids = tuple([(await house.state(mail, DispatchState.DEFERRED)).dispatches[0].dispatch_id for mail in mails])
+    await stopped(house.loops[0])
+    desk = Desk(house.parts.store, lambda: house.snapshot.directory, house.now, house.parts.bells.ring)
+    with psycopg.connect(url) as other:
+        other.execute("UPDATE dispatch SET state = 'sending', lease_until = 1 WHERE dispatch_id = %s", (ids[0],))
+        asking = asyncio.create_task(desk.retry(ids, "cntt"))
+        await asyncio.sleep(0.5)
+        other.commit()
+        assert await asking == 1
+    assert (await house.life(mails[1])).dispatches[0].state is DispatchState.QUEUED
