@@ -1,6 +1,7 @@
 """The active queue: what this process has claimed and not yet sent, in memory and bounded. In the event loop only.
 
-For each destination more is claimed than can go there at once, so that no connection waits for the store between two mails.
+For each destination more is claimed than can go there at once, so that no connection waits for the store between two mails,
+but never so much that the others find no room.
 And a mail that comes in while there is room is claimed by the very transaction that enters it: nothing is read back.
 """
 
@@ -110,6 +111,12 @@ class ActiveQueue:
         """How many mails more can be claimed. More than `most` are here when some came in while a claim was under way."""
         return max(0, self.most - self._count)
 
+    @property
+    def share(self) -> int:
+        """How many mails for one destination may be here now: the fewer the fuller it is, so that slow ones leave room."""
+        ahead = AHEAD * self._terms.at_once() if self._terms else 1
+        return max(1, min(ahead, self.room // 4))
+
     def open(self, terms: Terms) -> None:
         """A dispatcher begins to serve."""
         self._terms = terms
@@ -148,8 +155,8 @@ class ActiveQueue:
     def _grant(self, destinations: Collection[str]) -> frozenset[str]:
         if self._terms is None or self.backlog or self.in_doubt or self.room < len(destinations):
             return frozenset()
-        most = AHEAD * self._terms.at_once()
-        return frozenset(one for one in destinations if self._taken[one] < most)
+        share = self.share
+        return frozenset(one for one in destinations if self._taken[one] < share)
 
     def admit(self, record: MailRecord, dispatches: Sequence[Dispatch]) -> None:
         """Take in what was claimed of one mail; each destination's share begins when it is its turn."""

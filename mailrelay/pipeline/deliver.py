@@ -20,7 +20,7 @@ from mailrelay.model.entry import EventKind, LogEvent
 from mailrelay.model.faults import StoreFault
 from mailrelay.model.identity import MailId
 from mailrelay.model.record import MailRecord
-from mailrelay.pipeline.active import AHEAD, Consignment, Terms
+from mailrelay.pipeline.active import Consignment, Terms
 from mailrelay.pipeline.letters import forget_letter
 from mailrelay.pipeline.parts import Parts
 from mailrelay.pipeline.settle import close, settle
@@ -31,6 +31,7 @@ from mailrelay.telemetry import count
 from mailrelay.telemetry import log as telemetry
 
 _PATIENCE = 0.025  # seconds that a claim or a settlement waits for company in one commit
+_CROWDED = 0.25  # seconds between looks for room when there is none
 _LOOK = 5.0  # seconds between looks at the queue when no bell rings, and after a fault of the store
 _POISONED = Reason(
     "queue.poisoned",
@@ -104,9 +105,10 @@ class Dispatcher:
             await self._clear_up()
         if not active.room:
             active.backlog = True
-            return _LOOK
+            return _CROWDED
+        asked = (active.room + 1) // 2  # what is left shrinks the shares of the next claim
         before = frozenset(active.in_hand)
-        claimed = await self._claimed(active.room)
+        claimed = await self._claimed(asked)
         for dispatch in claimed.poisoned:
             count("dispatches_poisoned")
             telemetry.error("dispatch-poisoned", mail_id=dispatch.mail_id, dispatch=dispatch.dispatch_id)
@@ -121,7 +123,8 @@ class Dispatcher:
         active.backlog = claimed.left
         if active.in_doubt:
             return 0.0
-        if claimed.left and (claimed.poisoned or len(claimed.sound) > len(claimed.records)):
+        mails = {(dispatch.mail_id, dispatch.destination) for dispatch in (*claimed.sound, *claimed.poisoned)}
+        if claimed.left and (len(mails) >= asked or claimed.poisoned or len(claimed.sound) > len(claimed.records)):
             return 0.0  # mails with many recipients may have hidden others from the claim
         if claimed.due is None:
             return _LOOK
@@ -138,7 +141,8 @@ class Dispatcher:
 
     async def _claimed(self, room: int) -> _Claimed:
         patience = 0.0 if self._active.backlog else _PATIENCE
-        asked = self._parts.store.write(lambda tx: _claim(tx, self._parts, self._lease, room), patience=patience)
+        share = self._active.share
+        asked = self._parts.store.write(lambda tx: _claim(tx, self._parts, self._lease, room, share), patience=patience)
         claiming = asyncio.ensure_future(asked)
         try:
             return await asyncio.shield(claiming)
@@ -315,14 +319,13 @@ class Dispatcher:
         return replace(parcel, rendering=replace(parcel.rendering, prefix=field + parcel.rendering.prefix))
 
 
-def _claim(tx: Transaction, parts: Parts, lease: timedelta, room: int) -> _Claimed:
-    """Claim what is due, and hold what keeps killing its sender."""
+def _claim(tx: Transaction, parts: Parts, lease: timedelta, room: int, share: int) -> _Claimed:
+    """Claim what is due, at most `share` mails for each destination, and hold what keeps killing its sender."""
     office = parts.office()
     now = parts.now()
-    each = AHEAD * office.settings.delivery.per_destination
     sound: list[Dispatch] = []
     poisoned: list[Dispatch] = []
-    for dispatch in dispatches.claim(tx, now, lease, room, per_destination=each, holder=parts.node):
+    for dispatch in dispatches.claim(tx, now, lease, room, per_destination=share, holder=parts.node):
         ended = len(dispatches.attempts(tx, dispatch.dispatch_id)) if dispatch.attempts > CRASHES else dispatch.attempts
         # The try that begins now has no row either.
         (poisoned if is_poisoned(dispatch, ended + 1) else sound).append(dispatch)

@@ -115,6 +115,20 @@ def test_room_is_kept_while_mails_are_entered() -> None:
         assert (first.destinations, second.destinations) == ({"d"}, {"d"})
 
 
+def test_a_destination_may_take_the_less_the_fuller_the_queue_is() -> None:
+    sender = Sender(most=40)
+    shares = []
+    for name in "abcde":
+        taken = 0
+        while sender.queue.share > taken:
+            sender.admit(sender.claimed(name))
+            taken += 1
+        shares.append(taken)
+    assert shares == [8, 6, 5, 4, 3]  # four times as many as may go at once, then a fourth part of the room
+    sender.admit(*(sender.claimed(str(number)) for number in range(20)))
+    assert (sender.queue.room, sender.queue.share) == (0, 1)
+
+
 @pytest.mark.parametrize("change", ["backlog", "doubt", "full", "closed"])
 def test_nothing_is_claimed_from_the_beginning(change: str) -> None:
     """While something older waits in the store, while claims are in doubt, without room, and when nobody would send it."""

@@ -106,6 +106,21 @@ async def test_a_next_hop_in_trouble_is_not_asked_again_for_each_mail_that_waits
     assert peer.connections == AT_ONCE
 
 
+async def test_slow_next_hops_do_not_take_all_the_room(serve, house: House, loop) -> None:
+    """Each of them takes less the fuller the queue is: whoever comes later finds room, urgent or not."""
+    house.parts.active.most = 32
+    for name in ("mot", "hai", "ba"):
+        slow = await serve(final=Hop())
+        house.route(f"{name}.example", slow.target())
+        for number in range(20):
+            await house.hand_in(paper(number, message_id=f"<{number}@{name}>"), f"a@{name}.example")
+    fast = await serve()
+    house.route("nhanh.example", fast.target())
+    async with asyncio.timeout(15):
+        for number in range(5):
+            await house.state(await house.hand_in(paper(100 + number), "a@nhanh.example"), DispatchState.RELAYED)
+
+
 async def test_a_stop_leaves_what_was_not_begun_as_it_was(serve, house: House, loop) -> None:
     hop = Hop()
     peer = await serve(final=hop)
