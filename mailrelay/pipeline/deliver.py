@@ -69,6 +69,7 @@ class Dispatcher:
         # What a fault of ours let go of after it may have been sent: its lease runs out.
         self._unsettled: set[int] = set()
         self._ending = False
+        self._sure_until = parts.now() + lease  # before that no lease of what is in hand runs out
 
     async def run(self) -> None:
         """Deliver until cancelled. What is being sent then has a little time to end, or goes back into the queue."""
@@ -141,15 +142,22 @@ class Dispatcher:
 
     async def _claimed(self, room: int) -> _Claimed:
         patience = 0.0 if self._active.backlog else _PATIENCE
-        share = self._active.share
-        asked = self._parts.store.write(lambda tx: _claim(tx, self._parts, self._lease, room, share), patience=patience)
+        share, now = self._active.share, self._parts.now()
+        # The clock jumped or the store was away: what is in hand is no crash, and is not to be claimed again.
+        held = sorted(self._active.in_hand) if now >= self._sure_until else []
+        asked = self._parts.store.write(
+            lambda tx: _claim(tx, self._parts, self._lease, room, share, held), patience=patience
+        )
         claiming = asyncio.ensure_future(asked)
         try:
-            return await asyncio.shield(claiming)
+            claimed = await asyncio.shield(claiming)
         except asyncio.CancelledError:
             with suppress(StoreFault):  # the next start finds them
                 await self._hand_back((await claiming).sound)  # what nobody will send
             raise
+        if held:
+            self._sure_until = now + self._lease
+        return claimed
 
     def _at_once(self) -> int:
         return self._parts.office().settings.delivery.per_destination
@@ -189,9 +197,10 @@ class Dispatcher:
 
         while True:
             await asyncio.sleep(self._lease.total_seconds() / 3)
-            held = sorted(self._active.in_hand)
+            held, now = sorted(self._active.in_hand), parts.now()
             with suppress(StoreFault):  # it may be back at the next of three times
                 await parts.store.write(renew)
+                self._sure_until = now + self._lease
 
     async def _carry(self, consignment: Consignment) -> bool:
         slot = self._parts.under_way.begin(consignment.mail_id)
@@ -319,10 +328,11 @@ class Dispatcher:
         return replace(parcel, rendering=replace(parcel.rendering, prefix=field + parcel.rendering.prefix))
 
 
-def _claim(tx: Transaction, parts: Parts, lease: timedelta, room: int, share: int) -> _Claimed:
-    """Claim what is due, at most `share` mails for each destination, and hold what keeps killing its sender."""
+def _claim(tx: Transaction, parts: Parts, lease: timedelta, room: int, share: int, held: Sequence[int]) -> _Claimed:
+    """Claim what is due, at most `share` mails for each destination, and hold what keeps killing its sender. `held` stays ours."""
     office = parts.office()
     now = parts.now()
+    leases.renew(tx, held, now + lease, parts.node)
     sound: list[Dispatch] = []
     poisoned: list[Dispatch] = []
     for dispatch in dispatches.claim(tx, now, lease, room, per_destination=share, holder=parts.node):
