@@ -84,6 +84,8 @@ def judge_findings(message: Message, findings: Findings, office: Office) -> Judg
     decision = judge(office.rulebook, office.directory, envelope, addresses, findings, recognition)
     if secrecy is Secrecy.NONE:  # a secret paper is refused whoever sends it: it must never lie in our spool
         decision = _fitted(decision, envelope, findings, office)
+    elif decision.action is not Action.REJECT:
+        decision = _barred(decision)
     record = MailRecord(
         message=message,
         state=_state(decision),
@@ -110,6 +112,12 @@ def _fitted(decision: Decision, envelope: Envelope, findings: Findings, office: 
         return route(address, office.directory, delivery.routes, delivery.back) is not None
 
     return promise.kept(decision, envelope, findings, has_way, envelope.origin.promise)
+
+
+def _barred(decision: Decision) -> Decision:
+    """The rules in force do not refuse what the law keeps out (Law 29/2018/QH14): they are not asked."""
+    recipients = tuple(promise.refused(one, "secret-document", "door.secret") for one in decision.recipients)
+    return replace(decision, recipients=recipients)
 
 
 def enforceable(decision: Decision, envelope: Envelope) -> Decision:

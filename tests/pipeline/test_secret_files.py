@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mailrelay.model.finding import Check
 from mailrelay.model.message import MessageState
 from mailrelay.store import messages
@@ -9,6 +11,17 @@ from tests.inspection.test_files import packed
 from tests.inspection.test_office_text import HEAD, docx
 from tests.pipeline.house import PLANNING, House
 from tests.pipeline.test_rescan import with_file
+
+
+async def test_a_secret_paper_is_refused_whatever_the_rule_book_says(house: House) -> None:
+    """Whoever edits the rules cannot let it into the spool: the law is none of theirs."""
+    book = house.snapshot.rulebook
+    rules = tuple(rule for rule in book.rules if rule.rule_id != "secret-mark")
+    assert len(rules) == len(book.rules) - 1
+    house.snapshot = replace(house.snapshot, rulebook=replace(book, rules=rules))
+    answer = await house.hand_in(with_file(1, docx("TUYỆT MẬT", *HEAD), "ke-hoach.docx"), PLANNING)
+    assert answer.refusal == "secret-document"
+    assert f"{answer.mail_id}.eml" not in house.spooled()
 
 
 async def test_a_mark_on_the_face_of_a_file_is_refused_without_a_trace(house: House) -> None:
