@@ -25,7 +25,7 @@ _SWEEP = 500  # mail ids asked for at a time
 
 
 class Draft:
-    """One incoming mail being written; synchronous, cheap calls. Ends with `finish` and a commit, or with `discard`."""
+    """One incoming mail being written; synchronous, cheap calls. Ends with `finish` and a commit, or `discard`, or `give_up`."""
 
     __slots__ = ("_descriptor", "_digest", "_discarded", "mail_id", "path", "size")
 
@@ -64,6 +64,15 @@ class Draft:
             self._close()
         durable.remove(self.path)
         self._discarded = True
+
+    def give_up(self) -> None:
+        """Remove the file of a mail that nobody was told anything of. Quick, for it syncs nothing: a name that a power cut brings
+        back has no row, and goes at the next start. Raises OSError."""
+        if not self._discarded:
+            if self._descriptor >= 0:
+                self._close()
+            self.path.unlink(missing_ok=True)
+            self._discarded = True
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1

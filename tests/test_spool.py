@@ -93,6 +93,22 @@ def test_a_discarded_draft_is_gone(spool: Spool) -> None:
             spool.open(draft.mail_id)
 
 
+def test_a_draft_that_is_given_up_goes_at_once_and_without_a_sync(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody was told anything of it: what a power cut brings back goes at the next start."""
+    draft = spool.draft()
+    draft.write(b"half a mai")
+    synced: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", lambda folder, fsync=None: synced.append(folder))
+    draft.give_up()
+    draft.give_up()
+    draft.discard()
+    assert (draft.path.exists(), synced) == (False, [])
+    with pytest.raises(ValueError):
+        draft.finish()
+
+
 def test_a_discarded_file_may_be_gone_already_with_its_folder(spool: Spool) -> None:
     draft = spool.draft()
     draft.path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mailrelay.intake.smtp.data import (
@@ -93,10 +94,20 @@ class Content:
         """Drop what was written. What cannot be removed now has no row and goes at the next start."""
         draft, self._draft = self._draft, None
         if draft is not None:
-            try:
-                draft.discard()
-            except (OSError, StoreFault) as fault:
-                log.error("discard-fault", mail_id=draft.mail_id, error=str(fault))
+            _remove(draft, draft.discard)
+
+    def give_up(self) -> None:
+        """The same for a mail that its client gave up, quick enough for the event loop: nobody waits for a word about it."""
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            _remove(draft, draft.give_up)
+
+
+def _remove(draft: DraftLike, remove: Callable[[], None]) -> None:
+    try:
+        remove()
+    except (OSError, StoreFault) as fault:
+        log.error("discard-fault", mail_id=draft.mail_id, error=str(fault))
 
 
 def _drop(block: bytes) -> None:

@@ -32,6 +32,8 @@ class DraftLike(Protocol):
 
     def discard(self) -> None: ...
 
+    def give_up(self) -> None: ...
+
 
 Accept = Callable[[Envelope, Any], Awaitable[Acceptance]]
 CheckPassword = Callable[[str, str], Awaitable[bool]]

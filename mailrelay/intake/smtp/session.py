@@ -320,7 +320,7 @@ class Session(Formalities):
         if self._mail is not None:
             self._mail.give_back()
             if self._mail.content is not None:
-                self._mail.content.discard()
+                self._mail.content.give_up()
         self._mail, self._asserted, self._forwarded = None, None, _NOBODY
 
     # ── listed neighbours ──

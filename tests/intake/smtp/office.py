@@ -70,6 +70,9 @@ class FolderDraft:
         self._file.close()
         self.path.unlink(missing_ok=True)
 
+    def give_up(self) -> None:
+        self.discard()
+
 
 @dataclass
 class Recorder:

@@ -143,6 +143,7 @@ class _FullDisk:
     def __init__(self, *, at: str) -> None:
         self.at = at
         self.discarded = 0
+        self.given_up = 0
 
     def write(self, block: bytes) -> None:
         if self.at == "write":
@@ -155,6 +156,21 @@ class _FullDisk:
 
     def discard(self) -> None:
         self.discarded += 1
+
+    def give_up(self) -> None:
+        self.given_up += 1
+
+
+async def test_a_mail_that_its_client_gives_up_holds_up_nobody_else(open_office: Any) -> None:
+    """Its file goes without the sync of a folder, which would stop every conversation of this process for as long."""
+    disk = _FullDisk(at="never")
+    async with open_office(draft=lambda: disk) as office:
+        client = await office.connect()
+        await _begin(client)
+        await client.send(b"BDAT 2\r\n\r\n")
+        await client.reply()
+        assert (await client.ask("RSET")).startswith("250")
+    assert (disk.given_up, disk.discarded) == (1, 0)
 
 
 @pytest.mark.parametrize(("at", "reply"), [("open", "452-4.3.1"), ("write", "452-4.3.1"), ("finish", "451-4.3.0")])
