@@ -62,8 +62,8 @@ class Pipeline:
             message = Message(draft.mail_id, envelope, draft.finish(), draft.size, self._parts.now())
             findings = await self._examine_in_time(message, draft)
         except BaseException:
-            with suppress(OSError, StoreFault):
-                draft.discard()
+            with suppress(OSError):
+                draft.give_up()
             raise
         if findings is not None and not _may_wait(envelope) and awaits_scan(findings.findings):
             await asyncio.to_thread(draft.discard)  # a peer keeps it in its queue until the scanner is back
@@ -134,7 +134,7 @@ class Pipeline:
     def _remember(self, key: tuple[str, str, str], task: asyncio.Task[Findings], draft: Draft) -> None:
         def finished(done: asyncio.Task[Findings]) -> None:
             with suppress(OSError):
-                draft.discard()
+                draft.give_up()
             if not done.cancelled():
                 done.exception()
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +19,7 @@ from mailrelay.model.message import MessageState
 from mailrelay.model.receipt import ReceiptKind
 from mailrelay.model.refusal import REFUSALS
 from mailrelay.pipeline.hold import Desk
-from mailrelay.store import messages
+from mailrelay.store import durable, messages
 from mailrelay.store.transaction import Transaction
 from tests.pipeline.house import FINANCE, HEALTH, PLANNING, STRANGER, House, paper
 
@@ -69,14 +72,25 @@ async def test_a_slow_look_is_acknowledged_as_pending_and_finished_later(house: 
     assert (life.record.state, len(life.dispatches), len(life.entries)) == (MessageState.DONE, 1, 2)
 
 
-async def test_a_stranger_is_asked_to_come_back_and_the_findings_wait_for_it(house: House) -> None:
+async def test_a_stranger_is_asked_to_come_back_and_the_findings_wait_for_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, real, waited = threading.get_ident(), durable.sync_folder, []
+
+    def sync(folder: Path, fsync: durable.Fsync = os.fsync) -> None:
+        if threading.get_ident() == loop:
+            waited.append(folder)
+        real(folder, fsync)
+
     ministry, raw = "bo@mic.example", paper(4, author="bo@mic.example")
     house.deadline(timedelta(0))
     first = await house.hand_in(raw, PLANNING, sender=ministry, origin=STRANGER)
     assert (first.mail_id, first.refusal) == (None, "busy")
+    monkeypatch.setattr(durable, "sync_folder", sync)
     async with asyncio.timeout(10):
         while house.spooled():  # looked at to the end, then removed
             await asyncio.sleep(0.02)
+    assert waited == []  # the loop does not wait for the disk
     house.deadline(timedelta(seconds=20))
     again = await house.hand_in(raw, PLANNING, sender=ministry, origin=STRANGER)
     assert again.refusal == ""
