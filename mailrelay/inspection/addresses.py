@@ -49,7 +49,9 @@ class _Reader:
                 self._finish()
                 position += 1
             elif letter == ":":
-                self._clear()  # the name of a group
+                if any("@" in piece for piece in self._phrase):
+                    self._finish()  # no name of a group: some readers take it for the author
+                self._clear()
                 position += 1
             else:
                 position = self._run(position)
@@ -61,7 +63,10 @@ class _Reader:
         start = position
         while position < len(self._text) and self._text[position] not in '"(<,;:':
             position += 1
-        self._phrase.append(self._text[start:position])
+        run = self._text[start:position]
+        if self._angle is not None and "@" in run:
+            self._finish()  # a second address, which other readers may take for the one
+        self._phrase.append(run)
         return position
 
     def _quoted(self, position: int) -> int:
@@ -86,6 +91,8 @@ class _Reader:
     def _bracketed(self, position: int) -> int:
         end = self._text.find(">", position)
         end = len(self._text) if end < 0 else end
+        if self._angle is not None:
+            self._finish()
         self._angle = self._text[position:end]
         return end + 1
 

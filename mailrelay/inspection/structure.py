@@ -8,6 +8,7 @@ from mailrelay.inspection.limits import Limits
 from mailrelay.inspection.mime import Tree
 from mailrelay.inspection.slugs import note
 from mailrelay.model.finding import Check, Finding, Verdict
+from mailrelay.model.message import Address
 
 # RFC 5322 section 3.6: at most one of each; RFC 2045 adds the MIME fields.
 SINGLE = (
@@ -77,13 +78,18 @@ def _author(block: Block, reading: Reading) -> list[Finding]:
     count = len(block.all("from"))
     if not authors:
         found.append(_structure(Verdict.POLICY, "no-from"))
-    if count > 1 or len(reading.content.senders) > 1:
+    if count > 1 or len(reading.content.senders) > 1 or any(map(_is_several, reading.content.senders)):
         addresses = [sender.address for sender in reading.content.senders][:10]
         verdict = Verdict.FAIL if count > 1 else Verdict.POLICY
         found.append(_structure(verdict, "two-from", fields=count, addresses=addresses))
     if not reading.content.message_id:
         found.append(_structure(Verdict.NONE, "no-message-id"))
     return found
+
+
+def _is_several(author: Address) -> bool:
+    """Whether what was read as one address can be read as two (`a@b.vn c@d.vn`, `<a@b.vn,c@d.vn>`)."""
+    return author.address.count("@") > 1 and '"' not in author.address
 
 
 def _duplicates_below(tree: Tree) -> list[Finding]:

@@ -83,7 +83,7 @@ def test_what_the_standard_library_encodes_is_decoded(text: str) -> None:
         ("A <@relay,@two:a@b.vn>", [("A", "a@b.vn")]),
         ("=?utf-8?B?S+G6vw==?= <a@b.vn>", [("Kế", "a@b.vn")]),
         ('"=?utf-8?B?IDxhQGIudm4+LCBjQGQudm4=?=" <e@f.vn>', [(" <a@b.vn>, c@d.vn", "e@f.vn")]),
-        ("A <a@b.vn> <c@d.vn>", [("A", "c@d.vn")]),
+        ("A <a@b.vn> <c@d.vn>", [("A", "a@b.vn"), ("", "c@d.vn")]),
         ("(((((a@b.vn", [("((((a@b.v"[:0] + "((((a@b.v", "")]),
         ("", []),
         (",,,", []),

@@ -101,6 +101,45 @@ async def test_no_trick_goes_unsaid(office: Bench, family: str, number: int) -> 
     assert wrong(found, *CHECKS), family
 
 
+OURS, THEIRS = b"lan.stc@hoabinh.gov.vn", b"x@evil.vn"
+# One field and, to some readers, one author; which of two addresses it is differs from reader to reader.
+TWO_IN_ONE = [
+    b"<" + THEIRS + b"> <" + OURS + b">",
+    b"<" + OURS + b"> <" + THEIRS + b">",
+    b"Lan <" + THEIRS + b"> Lan <" + OURS + b">",
+    THEIRS + b" " + OURS,
+    b"<" + OURS + b">" + THEIRS,
+    THEIRS + b": " + OURS,
+    THEIRS + b": " + OURS + b";",
+    b"<" + THEIRS + b" <" + OURS + b">>",
+    b"<" + THEIRS + b"," + OURS + b">",
+    b"<" + THEIRS + b"\r\n\t" + OURS + b">",
+]
+
+
+@pytest.mark.parametrize("value", TWO_IN_ONE)
+async def test_two_addresses_are_never_read_as_one_author(office: Bench, value: bytes) -> None:
+    found = await office.examine(author(value), envelope("lan.stc@hoabinh.gov.vn", "lan.stc"))
+    assert "two-from" in {f.detail for f in found.of(Check.STRUCTURE)}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        OURS,
+        b"Lan <" + OURS + b">",
+        b"<" + OURS + b"> (Lan, STC)",
+        b'"Lan <x>" <' + OURS + b">",
+        b"<@a.vn,@b.vn:" + OURS + b">",
+        b"Lan (x@evil.vn) <" + OURS + b">",
+    ],
+)
+async def test_one_author_is_one(office: Bench, value: bytes) -> None:
+    found = await office.examine(author(value), envelope("lan.stc@hoabinh.gov.vn", "lan.stc"))
+    assert not {"two-from", "no-from"} & {f.detail for f in found.of(Check.STRUCTURE)}
+    assert len(found.content.senders) == 1
+
+
 @pytest.fixture(scope="module")
 def key() -> Key:
     return Key()
