@@ -45,6 +45,7 @@ class Part:
     embedded: bool = False  # the top of a message/rfc822
     source: Source | None = None  # where the offsets lie, when it is not the mail itself but a mail wrapped in it
     wrapper: Part | None = None  # the opaque signature around it
+    lone_return: bool = False  # a CR without LF in its header, which ends a line for some readers
 
     @property
     def is_multipart(self) -> bool:
@@ -113,6 +114,8 @@ class _Walker:
     def _note_header(self, part: Part) -> None:
         if part.block.broken:
             self._malformed("header-line", part)
+        if part.lone_return:
+            self._malformed("carriage-return", part)
         if part.encoding not in _KNOWN_ENCODINGS:
             self._malformed("unknown-encoding", part)
         if part.type.token in ("message/partial", "message/external-body"):
@@ -126,6 +129,7 @@ class _Walker:
             data = self._lines(start, end, self._limits.header)
             block = split(data, start, self._limits.fields)
         body = block.end
+        returns, lines = data.count(b"\r", 0, body - start), data.count(b"\r\n", 0, body - start)
         beyond = not block.broken and body >= start + len(data) and body < end
         if beyond:
             body = self._after_blank_line(body - 3, end)
@@ -143,6 +147,7 @@ class _Walker:
                 type=kind if "/" in kind.token else Parameters("text/plain", kind.pairs),
                 disposition=parameters.parse(disposition.value) if disposition else _NONE,
                 encoding=parameters.token(encoding.value) if encoding else "",
+                lone_return=returns != lines,
             ),
             beyond,
         )
@@ -217,6 +222,8 @@ class _Walker:
             return
         if part.encoding in ("base64", "quoted-printable"):
             self._malformed("encoded-multipart", part)
+        if sum(key == "boundary" or key.startswith("boundary*") for key, _ in part.type.pairs) > 1:
+            self._malformed("two-boundaries", part)
         default = "message/rfc822" if part.type.token == "multipart/digest" else "text/plain"
         for index, (start, end) in enumerate(self._ranges(part, boundary.encode("utf-8", "replace")), 1):
             if self._count >= self._limits.parts:

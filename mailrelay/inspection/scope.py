@@ -17,7 +17,7 @@ _MOST_AROUND = 4096
 _AMBIGUOUS = frozenset(
     (
         *("delimiter-after-end", "truncated", "no-delimiter", "no-boundary", "encoded-multipart", "encoded-message"),
-        *("partial", "external-body", "unknown-encoding"),
+        *("partial", "external-body", "unknown-encoding", "two-boundaries", "carriage-return"),
     )
 )
 _HTML_REASONS = ("hidden-text", "conditional-text", "remote-content", "too-long")

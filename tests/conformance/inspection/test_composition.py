@@ -71,6 +71,18 @@ FAMILIES: dict[str, list[bytes]] = {
         HEAD + b"X Y: blank in the name\r\n" + TEXT,
         HEAD + "Tiêu đề: x\r\n".encode() + TEXT,
     ],
+    "a line that ends for some readers": [
+        HEAD + b"X-A: b\rFrom: x@evil.vn\r\n" + TEXT,
+        HEAD.replace(b"Subject: x\r\n", b"Subject: x\r\rKinh gui\r\n") + TEXT,
+        HEAD.replace(b"Subject: x\r\n", b"Subject: x\r\r\n") + TEXT,
+        author(b"lan.stc@hoabinh.gov.vn\rReply-To: x@evil.vn"),
+    ],
+    "two borders": [
+        MIXED % (b"a; boundary=b", b"--b\r\n\r\none\r\n--b--\r\n--a\r\n\r\ntwo\r\n--a--\r\n"),
+        MIXED % (b"a; BOUNDARY=b", b"--a\r\n\r\ntwo\r\n--a--\r\n"),
+        MIXED % (b"a; boundary*=utf-8''b", b"--a\r\n\r\ntwo\r\n--a--\r\n"),
+        MIXED % (b"a; boundary*0=b; boundary*1=c", b"--a\r\n\r\ntwo\r\n--a--\r\n"),
+    ],
     "borders that deceive": [
         MIXED % (b"b", b"--b\r\n\r\none\r\n--b--\r\n--b\r\n\r\nhidden\r\n--b--\r\n"),
         MIXED % (b"b", b"--b\r\n\r\none"),

@@ -154,6 +154,13 @@ FAMILIES: dict[str, tuple[str, list[Maker]]] = {
             changed(lambda r: r.replace(b"--bb--\r\n", b"")),
         ],
     ),
+    "two borders": (
+        "ambiguous-structure",
+        [
+            changed(lambda r, b=more: r.replace(b"boundary=bb\r\n", b"boundary=bb; " + b + b"\r\n", 1))
+            for more in (b"boundary=cc", b"Boundary=cc", b"boundary*=utf-8''cc", b"boundary*0=c; boundary*1=c")
+        ],
+    ),
     "a signature that is shown": (
         "two-structures",
         [
