@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from mailrelay.inspection import markup
 from mailrelay.inspection.html import text_of
 
-_STOP = re.compile(r"[\"'>]")
 _ATTRIBUTE = re.compile(r"([a-z][a-z0-9:_-]*)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
 _CONDITION = re.compile(r"<!--\[if\b")
 _NOUGHT = r"0*(?:\.0*)?(?:px|pt|em|rem|ex|%|cm|mm|in)?(?=\s*(?:!|;|\}|\Z))"
@@ -37,7 +37,6 @@ _REMOTE = re.compile(r"\s*(?:https?:|ftp:|//|file:|\\\\)")
 _LOADERS = frozenset(("src", "srcset", "background", "poster", "data", "lowsrc", "dynsrc", "xlink:href"))
 _FRAMES = frozenset(("iframe", "frame", "frameset", "object", "embed", "applet", "script", "base", "portal"))
 _WHITE = frozenset(("white", "#fff", "#ffffff", "rgb(255,255,255)"))
-_MOST_TAGS = 20_000
 
 
 def find(source: str) -> frozenset[str]:
@@ -46,8 +45,12 @@ def find(source: str) -> frozenset[str]:
     reasons = {"conditional-text"} if _has_conditional_text(source.lower()) else set()
     white, grounded = False, False
     for name, attributes in _tags(lowered):
-        style = _plain_style(attributes.get("style", ""))
-        if _hides(style) or "hidden" in attributes or (name == "font" and _is_nought(attributes.get("size", ""))):
+        style = _plain_style(";".join(attributes.get("style", ())))
+        if (
+            _hides(style)
+            or "hidden" in attributes
+            or (name == "font" and any(map(_is_nought, attributes.get("size", ()))))
+        ):
             reasons.add("hidden-text")
         if name in _FRAMES or _loads(name, attributes) or _REMOTE_STYLE.search(style):
             reasons.add("remote-content")
@@ -71,10 +74,7 @@ def _without_comments(source: str) -> str:
     position = 0
     while (opening := source.find("<!--", position)) >= 0:
         out.append(source[position:opening])
-        closing = source.find("-->", opening + 4)
-        if closing < 0:
-            return "".join(out)
-        position = closing + 3
+        position = markup.comment_end(source, opening)[1]
     return "".join((*out, source[position:]))
 
 
@@ -103,14 +103,11 @@ def _without_data(source: str) -> str:
     return "".join(out)
 
 
-def _tags(source: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield (name, attributes) of each opening tag of a lower-case text; a quoted ">" does not end a tag."""
+def _tags(source: str) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Yield (name, attributes) of each opening tag of a lower-case text."""
     position = 0
-    for _ in range(_MOST_TAGS):
-        opening = source.find("<", position)
-        if opening < 0:
-            return
-        end = _end(source, opening + 1)
+    while (opening := source.find("<", position)) >= 0:
+        end = markup.tag_end(source, opening + 1)
         inside = source[opening + 1 : end]
         position = end + 1
         name = inside.split(None, 1)[0].strip("/") if inside[:1].isalpha() and inside.split(None, 1) else ""
@@ -118,23 +115,13 @@ def _tags(source: str) -> Iterator[tuple[str, dict[str, str]]]:
             yield name, _attributes(inside[len(name) :])
 
 
-def _end(source: str, position: int) -> int:
-    quote = ""
-    for match in _STOP.finditer(source, position):
-        letter = match.group()
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter == ">":
-            return match.start()
-        elif source[match.start() - 1 : match.start()] in ("=", " "):
-            quote = letter
-    return len(source)
-
-
-def _attributes(text: str) -> dict[str, str]:
-    found = {name: html.unescape(value.strip("\"'")) for name, value in _ATTRIBUTE.findall(text)}
+def _attributes(text: str) -> dict[str, list[str]]:
+    """All values of each attribute: of two, readers take the one or the other."""
+    found: dict[str, list[str]] = {}
+    for name, value in _ATTRIBUTE.findall(text):
+        found.setdefault(name, []).append(html.unescape(value.strip("\"'")))
     bare = _ATTRIBUTE.sub(" ", text).split()
-    return {**found, **({"hidden": ""} if "hidden" in bare or "hidden/" in bare else {})}
+    return {**found, **({"hidden": [""]} if "hidden" in bare or "hidden/" in bare else {})}
 
 
 def _sheets(source: str) -> Iterator[str]:
@@ -143,12 +130,9 @@ def _sheets(source: str) -> Iterator[str]:
     while (opening := source.find("<style", position)) >= 0:
         comment = source.find("<!--", position, opening)
         if comment >= 0:
-            closing = source.find("-->", comment + 4)
-            if closing < 0:
-                return
-            position = closing + 3
+            position = markup.comment_end(source, comment)[1]
             continue
-        begin = _end(source, opening + 1) + 1
+        begin = markup.tag_end(source, opening + 1) + 1
         closing = source.find("</style", begin)
         position = closing if closing >= 0 else len(source)
         yield source[begin:position].replace("<!--", " ").replace("-->", " ")
@@ -175,8 +159,8 @@ def _hides(style: str) -> bool:
     return colour is not None and ground is not None and _colour(colour.group(1)) == _colour(ground.group(1))
 
 
-def _font_colour(name: str, attributes: dict[str, str]) -> tuple[str, ...]:
-    return (attributes["color"],) if name == "font" and "color" in attributes else ()
+def _font_colour(name: str, attributes: dict[str, list[str]]) -> Sequence[str]:
+    return attributes.get("color", ()) if name == "font" else ()
 
 
 def _colour(value: str) -> str:
@@ -187,12 +171,12 @@ def _is_nought(value: str) -> bool:
     return value.strip() in ("0", "-7")
 
 
-def _loads(name: str, attributes: dict[str, str]) -> bool:
+def _loads(name: str, attributes: dict[str, list[str]]) -> bool:
     """Whether a tag brings something from elsewhere by being shown; a link to click on does not."""
     if name == "link" and "href" in attributes:
         return True
-    if name == "meta" and attributes.get("http-equiv", "") == "refresh":
+    if name == "meta" and "refresh" in attributes.get("http-equiv", ()):
         return True
-    if name in ("image", "use") and _REMOTE.match(attributes.get("href", "")):
+    if name in ("image", "use") and any(map(_REMOTE.match, attributes.get("href", ()))):
         return True
-    return any(_REMOTE.match(value) for key, value in attributes.items() if key in _LOADERS)
+    return any(_REMOTE.match(value) for key in _LOADERS.intersection(attributes) for value in attributes[key])

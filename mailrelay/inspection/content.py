@@ -194,7 +194,9 @@ class _Body:
                 break
         if by.broken and part.number not in self.broken:
             self.broken.append(part.number)
-        text = decode_bytes(bytes(data[: self._limits.html]), part.type.get("charset"))
+        text = decode_bytes(bytes(data[: self._limits.html]), _marked(data) or part.type.get("charset")).removeprefix(
+            "\ufeff"
+        )
         if is_html and self._sealed and target is self._html:
             self.concealed |= concealment.find(text) | ({"too-long"} if len(data) >= self._limits.html else set())
         text = self._seen(part, text) if is_html else text.replace("\r\n", "\n")
@@ -243,6 +245,13 @@ class _Body:
         self.files.append(File(attachment, part, head, tail))
         if attachment.type.startswith("text/"):
             self._take_text(part, self._inner, is_html=_is_html(attachment))
+
+
+def _marked(data: bytearray) -> str:
+    """The character set that a byte order mark tells; browsers believe it more than what was declared."""
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "utf-8"
+    return "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
 
 
 def _is_text(part: Part) -> bool:

@@ -8,11 +8,13 @@ import html
 import re
 from dataclasses import dataclass
 
-from mailrelay.inspection import css
+from mailrelay.inspection import css, markup
 from mailrelay.inspection.css import Look
 
 _BREAKS = frozenset(("br", "p", "div", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "table", "blockquote", "pre"))
-_DROPPED = frozenset(("script", "style", "head", "title", "template", "svg"))
+_DROPPED = frozenset(
+    ("script", "style", "title", "template")
+)  # no head: it ends where the first text stands, tag or not
 _VOID = frozenset(
     ("br", "img", "hr", "input", "meta", "link", "col", "area", "base", "wbr", "embed", "source", "param")
 )
@@ -20,7 +22,6 @@ _VOID = frozenset(
 _ENDING = {"li": ("li",), "tr": ("tr", "td", "th"), "td": ("td", "th"), "th": ("td", "th"), "option": ("option",)}
 _ENDS_P = _BREAKS - {"br", "tr", "li"}
 _DEEPEST = 200
-_LONGEST_TAG = 16_000
 _MOST_HIDDEN = 8000  # characters kept of what is hidden
 _ATTRIBUTE = re.compile(r"([a-z-]{1,40})\s*(?:=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+)))?", re.IGNORECASE)
 _UNSEEN = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff\u180e]")
@@ -104,23 +105,23 @@ class _Reader:
         """Take what begins with "<"; return where the text goes on."""
         source = self._source
         if source.startswith("<!--", opening):
-            end = _find(source, "-->", opening + 4)
+            end, behind = markup.comment_end(source, opening)
             self._comment(source[opening + 4 : min(end, opening + 4 + _MOST_HIDDEN * 4)])
-            return min(end + 3, len(source))
+            return behind
         name = _tag_name(self._lowered, opening + 1)
         if not name and source[opening + 1 : opening + 2] not in ("!", "?", "/"):
             self._text("<")
             return opening + 1
-        position = _behind(source, ">", opening)
+        position = min(markup.tag_end(source, opening + 1) + 1, len(source))
         if name in _DROPPED:
             end = _find(self._lowered, f"</{name}", position)
-            if name in ("style", "head"):
-                self._sheet(source[position:end], whole=name == "style")
+            if name == "style":
+                self._sheet(source[position:end])
             return _behind(source, ">", end)
         if name.startswith("/"):
             self._close(name[1:])
         elif name:
-            self._open(name, source[opening + 1 + len(name) : min(position, opening + _LONGEST_TAG)])
+            self._open(name, source[opening + 1 + len(name) : position])
         self._space(name.lstrip("/"))
         return position
 
@@ -138,11 +139,10 @@ class _Reader:
         if "<!--" not in inside:
             self._hide(_without_markup(inside), "conditional")
 
-    def _sheet(self, text: str, *, whole: bool) -> None:
-        """Remember the rules of a style sheet, or of those in a head."""
-        for sheet in [text] if whole else _sections(text, "style")[0]:
-            for selector, said in css.rules(sheet).items():
-                self._rules.setdefault(selector, {}).update(said)
+    def _sheet(self, text: str) -> None:
+        """Remember the rules of a style sheet."""
+        for selector, said in css.rules(text).items():
+            self._rules.setdefault(selector, {}).update(said)
 
     def _open(self, name: str, rest: str) -> None:
         for ended in _ENDING.get(name, ()):
@@ -192,33 +192,28 @@ def _attributes(rest: str) -> dict[str, str]:
     for match in _ATTRIBUTE.finditer(rest):
         value = next((group for group in match.groups()[1:] if group is not None), "")
         found.setdefault(match.group(1).lower(), html.unescape(value))  # the first of two counts
-        if len(found) >= 50:
-            break
     return found
 
 
 def _without_markup(text: str) -> str:
     """The text of a piece of HTML, without what Office writes for itself (<xml>, <style>, VML)."""
     for name in ("xml", "style", "script", "noscript"):
-        text = " ".join(_sections(text, name)[1])
+        text = " ".join(_around(text, name))
     return html.unescape(re.sub(r"<[^>]{0,4000}>?", " ", text))
 
 
-def _sections(text: str, name: str) -> tuple[list[str], list[str]]:
-    """What stands inside elements of a name, and what stands around them."""
+def _around(text: str, name: str) -> list[str]:
+    """What stands around the elements of a name."""
     lowered = text.lower()
     if len(lowered) != len(text):
         lowered = text
-    inside: list[str] = []
     around: list[str] = []
     position = 0
     while (opening := lowered.find(f"<{name}", position)) >= 0:
         around.append(text[position:opening])
-        begin = _behind(lowered, ">", opening)
-        end = _find(lowered, f"</{name}", begin)
-        inside.append(text[begin:end])
+        end = _find(lowered, f"</{name}", _behind(lowered, ">", opening))
         position = _behind(lowered, ">", end)
-    return inside, [*around, text[position:]]
+    return [*around, text[position:]]
 
 
 def _find(text: str, needle: str, position: int) -> int:

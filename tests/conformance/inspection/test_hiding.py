@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import time
 
 import pytest
@@ -86,6 +88,15 @@ FAMILIES: dict[str, list[str]] = {
         f"<p>Kính gửi</p><!-- [IF IE]><b>{SECRET}</b><![endif]-->",
         f"<p>Kính gửi</p><!--[if (gte mso 9)|(IE)]><table><tr><td>{SECRET}</td></tr></table><![endif]-->",
     ],
+    "behind a border that is none": [
+        f"<p>Kính gửi</p><p title='>' style='display:none'>{SECRET}</p>",
+        f'<p>Kính gửi</p><p title=\n">" style="display:none">{SECRET}</p>',
+        f"<p>Kính gửi</p><!--><p style='display:none'>{SECRET}</p><!-- -->",
+        f"<p>Kính gửi</p><!--a--!><p style='display:none'>{SECRET}</p><!-- -->",
+        f"<p>Kính gửi</p><p {' '.join(f'a{n}=1' for n in range(60))} style='display:none'>{SECRET}</p>",
+        f"<p>Kính gửi</p><p title='{'x' * 20_000}' style='display:none'>{SECRET}</p>",
+        f"<head><title>x</title><p>Kính gửi</p><p hidden>{SECRET}</p>",
+    ],
     "words split by nothing": [
         "<p>Ngan hang Ngoai th\u200bương</p>",
         "<p>M\u200bẬT</p>",
@@ -154,6 +165,40 @@ async def test_what_is_hidden_is_told_and_still_searched_for_secrecy_marks(offic
 @pytest.mark.parametrize(
     "body",
     [
+        f"<html><head><title>x</title><body><p>{SECRET}</p></body></html>",
+        f"<head><style>p{{color:red}}</style><p>{SECRET}</p>",
+        f"<p>a</p><!--><p>{SECRET}</p>-->",
+        f"<p>a</p><!---><p>{SECRET}</p>-->",
+        f"<p>a</p><!-- x --!><p>{SECRET}</p>-->",
+        f"<svg><p>{SECRET}</p>",
+        f"<p title='>'>{SECRET}</p>",
+        f'<p title=">{SECRET}</p>">{SECRET}</p>',
+    ],
+)
+async def test_what_browsers_show_is_the_text(office: Bench, body: str) -> None:
+    found = await office.examine(mail(body))
+    assert SECRET in found.content.text
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=windows-1258"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+async def test_a_byte_order_mark_outranks_what_was_declared(office: Bench, charset: str, encoding: str) -> None:
+    page = f"<p>Kính gửi</p><p hidden>{SECRET}</p>".encode(encoding)
+    raw = mail("x").replace(b'text/html; charset="utf-8"', b"text/html" + charset.encode())
+    head = raw.partition(b"\r\n\r\n" if b"\r\n\r\n" in raw else b"\n\n")[0]
+    head = re.sub(rb"(?mi)^(Content-Transfer-Encoding):.*?$", rb"\1: base64", head)
+    found = await office.examine(head + b"\r\n\r\n" + base64.b64encode(page) + b"\r\n")
+    assert found.content.text.strip() == "Kính gửi"
+    assert hidden(found)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>x" * 60_000,
+        "<p a='" * 40_000,
+        "<p =" * 60_000,
+        "<!--" * 60_000,
         "<style>" * 40_000,
         "<head>" + "<style>" * 40_000,
         "<style>" + "@a{" * 80_000,

@@ -112,6 +112,18 @@ FAMILIES: dict[str, tuple[str, list[Maker]]] = {
             tag("<p class=a hidden>x</p>"),
         ],
     ),
+    "words hidden behind a border that is none": (
+        "hidden-text",
+        [
+            tag("<!--><p hidden>Chuyển 9 triệu</p>-->"),
+            tag("<!---><p hidden>Chuyển 9 triệu</p>-->"),
+            tag("<!-- x --!><p hidden>Chuyển 9 triệu</p>-->"),
+            tag("<p title=\n'>' style=display:none>Chuyển 9 triệu</p>"),
+            tag("<p ' ><p style='display:none'>Chuyển 9 triệu</p><p style='color:red'>x</p><p '>"),
+            tag("<b>" * 21_000 + "<p hidden>Chuyển 9 triệu</p>"),
+            tag("<p style='display:none' style='color:red'>Chuyển 9 triệu</p>"),
+        ],
+    ),
     "words for one program": (
         "conditional-text",
         [
