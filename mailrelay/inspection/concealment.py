@@ -22,6 +22,9 @@ _HIDING = re.compile(
     rf"|line-height\s*:\s*{_NOUGHT}|max-(?:height|width)\s*:\s*{_NOUGHT}"
     r"|(?:text-indent|left|right|top|bottom|margin(?:-left|-top|-right|-bottom)?)\s*:\s*-\d{3,}"
     r"|clip(?:-path)?\s*:\s*(?:rect|inset|circle|polygon)|transform\s*:\s*(?:scale[xy]?\(\s*0|translate[xy]?\(\s*-\d{3,})"
+    rf"|filter\s*:[^;}}]{{0,200}}opacity\(\s*0|zoom\s*:\s*{_NOUGHT}|(?<![-a-z])font\s*:[^;}}]{{0,200}}?(?<![\w.#-])0(?:[a-z]+|%)?(?:/|\s)"
+    r"|(?:text-indent|left|right|top|bottom|inset|margin(?:-left|-top)?)\s*:\s*calc\([^;}]{0,200}\d{3,}"
+    r"|opacity\s*:\s*(?:0*\.0\d|[\d.]+e-)|(?<![-a-z])color\s*:\s*(?:rgb|hsl)a\([^;}]{0,100}[,/]\s*0*(?:\.0+)?%?\s*\)"
     r"|(?<![-a-z])color\s*:\s*transparent|-webkit-text-fill-color\s*:\s*transparent"
 )
 _SQUASHED = re.compile(rf"(?<![-a-z])(?:height|width)\s*:\s*{_NOUGHT}")

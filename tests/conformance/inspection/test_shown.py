@@ -86,6 +86,13 @@ FAMILIES: dict[str, tuple[str, list[Maker]]] = {
                     "dis/**/play:none",
                     "d\\69splay:none",
                     "display&#58;none",
+                    "filter:opacity(0)",
+                    "zoom:0",
+                    "font:0/0 a",
+                    "opacity:1e-9",
+                    "opacity:.01",
+                    "left:calc(0px - 9999px)",
+                    "color:rgba(0,0,0,0)",
                 )
             ),
             as_opaque(lambda: html('<span style="display:none">x</span>')),
@@ -239,6 +246,7 @@ HONEST = {
     "a link": html(
         '<a href="https://hoabinh.gov.vn/">Trang tin</a> <a style="margin:0;line-height:1.5;top:-1px">x</a>'
     ),
+    "a heading": html('<h1 style="font:bold 14px/1.2 Arial;opacity:0.9;zoom:100%;color:rgba(0,0,0,.8)">Thông báo</h1>'),
     "a page of Word": html('<p style="margin-left:-18.0pt;text-indent:-18.0pt;font-size:10pt;max-width:600px">x</p>'),
 }
 
