@@ -6,17 +6,18 @@ ZIP by the standard library, because its directory tells count, sizes and encryp
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 import libarchive
 
-from mailrelay.inspection import members, names, office, tnef
+from mailrelay.inspection import enclosed, members, names, office, tnef, zip_layout
 from mailrelay.inspection.filing import decode_to_file
-from mailrelay.inspection.jobs import OFFICE, Job
+from mailrelay.inspection.jobs import MAILS, OFFICE, Job
 from mailrelay.inspection.limits import Limits
 from mailrelay.inspection.marks import highest, secrecy_of_name
 from mailrelay.inspection.slugs import note
@@ -27,10 +28,19 @@ from mailrelay.model.finding import Check, Finding, Verdict
 _HEAD = 512
 _BLOCK = 64 * 1024
 _SMALL = 8 * 1024 * 1024  # nothing that unpacks to less is called a bomb
-_ARCHIVES = "zip rar 7z tar gz tgz bz2 tbz2 xz txz lzma zst cab lzh lha jar war"
+_ARCHIVES = "zip rar 7z tar gz tgz bz2 tbz2 xz txz lzma zst cab lzh lha jar war eml"
 _NESTED = frozenset(_ARCHIVES.split())
 _PROGRAMS = (b"MZ", b"\x7fELF", b"\xca\xfe\xba\xbe", b"#!")
-_PACKED = (b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00", b"MSCF")
+_PACKED = (
+    b"PK\x03\x04",
+    b"Rar!\x1a\x07",
+    b"7z\xbc\xaf\x27\x1c",
+    b"\x1f\x8b\x08",
+    b"BZh",
+    b"\xfd7zXZ\x00",
+    b"MSCF",
+    tnef.SIGNATURE,
+)
 
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00\x00", b"\x28\xb5\x2f\xfd", b"\x1f\x9d")
 
@@ -88,7 +98,7 @@ def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
         return [note(Check.ARCHIVE, _VERDICTS["too-big"], "too-big", job.name, part=job.part)]
     tally = _Tally(limits, max(job.size, 1))
     with file:
-        _look(file, tally, job.name, 1)
+        _look(file, tally, job.name, 1, mail=any(kind in MAILS for kind in (job.type, job.declared)))
     facts: dict[str, Any] = {"part": job.part, "members": tally.members, "unpacked": tally.unpacked}
     marked = [office.secret(tally.mark, job.name, job.part)] if tally.mark is not Secrecy.NONE else []
     return [
@@ -100,7 +110,7 @@ def check(job: Job, source: Source, limits: Limits) -> list[Finding]:
     ]
 
 
-def _look(file: IO[bytes], tally: _Tally, name: str, depth: int) -> None:
+def _look(file: IO[bytes], tally: _Tally, name: str, depth: int, *, mail: bool = False) -> None:
     if depth > tally.limits.archive_depth:
         tally.found("nested", name)
         return
@@ -108,7 +118,9 @@ def _look(file: IO[bytes], tally: _Tally, name: str, depth: int) -> None:
         if _is_zip(file):
             _look_into_zip(file, tally, depth)
         elif _starts_with(file, tnef.SIGNATURE):
-            _look_into_tnef(file, tally, depth)
+            _look_into_files(tnef.files(file.read()), tally, depth)
+        elif names.extension(name) == "eml" or mail:
+            _look_into_files(enclosed.files(file.read(), tally.limits), tally, depth)
         else:
             _look_into_other(file, tally, name, depth)
     except MemoryError:
@@ -132,9 +144,9 @@ def _starts_with(file: IO[bytes], mark: bytes) -> bool:
     return head == mark
 
 
-def _look_into_tnef(file: IO[bytes], tally: _Tally, depth: int) -> None:
-    """winmail.dat: what Outlook packs so that no other reader shows it."""
-    for name, data in tnef.files(file.read()):
+def _look_into_files(files: Iterable[tuple[str, bytes]], tally: _Tally, depth: int) -> None:
+    """What a mail that is a file holds, or what Outlook packs so that no other reader shows it (winmail.dat)."""
+    for name, data in files:
         if not tally.count(len(data)):
             return
         _judge_name(name, tally)
@@ -148,6 +160,9 @@ def _look_into_zip(file: IO[bytes], tally: _Tally, depth: int) -> None:
     with zipfile.ZipFile(file) as archive:
         if not archive.infolist() and tally.size > 1024:
             tally.found("damaged")  # bytes, but no directory of them
+        for name in zip_layout.unlisted(file, archive):
+            tally.found("damaged", name)
+            _judge_name(name, tally)
         for info in archive.infolist():
             if not tally.count(info.file_size):
                 return
@@ -158,6 +173,9 @@ def _look_into_zip(file: IO[bytes], tally: _Tally, depth: int) -> None:
                 tally.found("encrypted", info.filename)
                 continue
             with archive.open(info) as member:
+                if stat.S_ISLNK(info.external_attr >> 16):
+                    _judge_link(info.filename, member.read(_HEAD).decode("utf-8", "replace"), tally)
+                    continue
                 _judge_member(member.read(_HEAD), info.filename, member, info.file_size, tally, depth)
 
 
@@ -173,8 +191,18 @@ def _announced(file: IO[bytes]) -> int:
 def _judge_name(name: str, tally: _Tally) -> None:
     tally.mark = highest((tally.mark, secrecy_of_name(names.bare(name))))
     tricks = [slug for slug, verdict in names.tricks(names.bare(name)) if verdict is Verdict.FAIL]
-    parts = name.replace("\\", "/").split("/")
-    if tricks or ".." in parts or name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":"):
+    if tricks or _leads_out(name):
+        tally.found("dangerous-member", name)
+
+
+def _leads_out(path: str) -> bool:
+    outside = ".." in path.replace("\\", "/").split("/") or path.startswith(("/", "\\"))
+    return outside or (len(path) > 1 and path[1] == ":")
+
+
+def _judge_link(name: str, target: str, tally: _Tally) -> None:
+    """A link out of the folder that is unpacked into: what is unpacked behind it is written elsewhere."""
+    if _leads_out(target):
         tally.found("dangerous-member", name)
 
 
@@ -256,6 +284,10 @@ def _entries(data: bytes, form: str, tally: _Tally, name: str, depth: int) -> No
             if not tally.count(announced):
                 return
             _judge_name(member, tally)
+            if entry.issym or entry.islnk:
+                _judge_link(member, str(entry.linkpath or ""), tally)
+            elif not entry.isfile and not entry.isdir:
+                tally.found("dangerous-member", member)  # a device or the like
             if not entry.isfile:
                 continue
             blocks = _Blocks(iter(entry.get_blocks(_BLOCK)))

@@ -24,7 +24,7 @@ _KINDS = {
     "office": Check.MACRO,
 }
 _MOST_INLINE = 3  # texts with a signature inside that are judged
-_PACKED = "zip rar 7z tar gz tgz bz2 tbz2 xz txz lzma zst cab lzh lha arj ace cpio z ar xar war ear"
+_PACKED = "zip rar 7z tar gz tgz bz2 tbz2 xz txz lzma zst cab lzh lha arj ace cpio z ar xar war ear eml"
 _PAPERS = (
     "doc docx docm dot dotx dotm xls xlsx xlsm xlsb xlt xltx xltm xla xlam ppt pptx pptm pps ppsx ppsm pot potx potm rtf odt ods "
     "odp vsd vsdx vsdm pub mpp xml mht mhtml slk"
@@ -44,6 +44,9 @@ _ARCHIVE_TYPES = (
     *("application/zstd", "application/x-zstd", "application/vnd.ms-cab", "application/x-lzh", "application/x-lha"),
     *("application/x-arj", "application/x-cpio", "application/x-archive", "application/x-xar"),
 )
+MAILS = frozenset(
+    ("message/rfc822", "message/global")
+)  # as files: an attached mail that is encoded, or goes by another type
 _XML_TYPES = frozenset(("text/xml", "application/xml"))
 _OFFICE_TYPES = (
     *(
@@ -220,6 +223,7 @@ def _kinds(file: File) -> list[str]:
         found.append("office")
     zipped = file.head.startswith(b"PK") or b"PK\x05\x06" in file.tail
     packed = file.head.startswith(tnef.SIGNATURE) or (zipped and not is_office)
+    packed = packed or kind in MAILS or file.attachment.declared in MAILS
     if kind.startswith(_ARCHIVE_TYPES) or extensions & _ARCHIVES or packed:
         found.append("archive")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import tarfile
 import zipfile
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ from mailrelay.model.finding import Check
 from tests.conformance.inspection.conftest import wrong
 from tests.inspection import compounds
 from tests.inspection import test_files as files
-from tests.inspection.conftest import Bench, with_file
+from tests.inspection.conftest import Bench, letter, with_file
 from tests.inspection.papers import blank
 from tests.inspection.test_names import PROGRAM
 
@@ -46,7 +47,66 @@ def stored_twice() -> bytes:
     return out.getvalue()
 
 
+def entry_of(name: str, data: bytes) -> bytes:
+    """An entry of a ZIP file without a directory."""
+    whole = packed((name, data))
+    return whole[: whole.index(b"PK\x01\x02")]
+
+
+def linked(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, target
+        archive.addfile(info)
+    return out.getvalue()
+
+
+def zipped_link(target: str) -> bytes:
+    info = zipfile.ZipInfo("link")
+    info.create_system, info.external_attr = 3, 0o120777 << 16
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(info, target)
+    return out.getvalue()
+
+
+def enclosing(*files: tuple[str, bytes]) -> bytes:
+    """A mail with attached files."""
+    mail = letter()
+    for name, data in files:
+        mail.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    return mail.as_bytes()
+
+
+HARMLESS = ("a.txt", b"x")
+
 FAMILIES: dict[str, list[tuple[bytes, str]]] = {
+    "members that the directory does not list": [
+        (packed(LURE) + packed(HARMLESS), "a.zip"),
+        (packed(HARMLESS) + packed(LURE), "a.zip"),
+        (packed(("a.pdf", PROGRAM)) + packed(HARMLESS), "a.zip"),
+        (entry_of("a.pdf.exe", b"x") + packed(HARMLESS), "a.zip"),
+        (packed(HARMLESS).replace(b"PK\x01\x02", entry_of("a.pdf.exe", b"x") + b"PK\x01\x02"), "a.zip"),
+        (packed(("inner.zip", packed(LURE) + packed(HARMLESS))), "a.zip"),
+    ],
+    "links out of an archive": [
+        (linked("a", "/etc/passwd"), "a.tar"),
+        (linked("a", "../../b"), "a.tar"),
+        (linked("a", "/etc/passwd", tarfile.LNKTYPE), "a.tar"),
+        (linked("a", "", tarfile.CHRTYPE), "a.tar"),
+        (gzip.compress(linked("a", "../b")), "a.tgz"),
+        (zipped_link("/etc/passwd"), "a.zip"),
+        (zipped_link("..\\..\\b"), "a.zip"),
+    ],
+    "programs in a mail that is a file": [
+        (enclosing(LURE), "a.eml"),
+        (enclosing(("a.pdf", PROGRAM)), "a.eml"),
+        (enclosing(("a.zip", packed(LURE))), "a.eml"),
+        (packed(("a.eml", enclosing(LURE))), "a.zip"),
+        (enclosing(("a.eml", enclosing(LURE))), "a.eml"),
+        (enclosing(LURE), "thu"),
+    ],
     "program under another name": [(PROGRAM, name) for name in ("a.pdf", "a.docx", "a.jpg", "a.txt", "a", "a.dat")],
     "Unix program": [(ELF, name) for name in ("a.pdf", "a.bin", "a.zip", "a")],
     "script under another name": [(SCRIPT, name) for name in ("a.pdf", "a.txt", "a.doc", "a")],
@@ -164,6 +224,13 @@ GENUINE: list[tuple[bytes, str, str]] = [
     (b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01" + b"\0" * 60, "ảnh.jpg", "image/jpeg"),
     ("STT;Họ và tên\r\n1;Nguyễn Văn A\r\n".encode(), "danh sách.csv", "text/csv"),
     (gzip.compress("văn bản".encode()), "số liệu.txt.gz", "application/gzip"),
+    (linked("a/moi.pdf", "cu.pdf"), "hồ sơ.tar", "application/x-tar"),
+    (zipped_link("cu.pdf"), "hồ sơ.zip", "application/zip"),
+    (
+        enclosing(("Phụ lục.pdf", blank()), ("Hồ sơ.zip", packed(("a.docx", word())))),
+        "thư.eml",
+        "application/octet-stream",
+    ),
     (b"{\\rtf1 K\\u7871? ho\\u7841?ch}", "kế hoạch.rtf", "application/rtf"),
     (
         packed(("mimetype", b"application/vnd.oasis.opendocument.text"), ("content.xml", b"<x/>")),
