@@ -28,6 +28,7 @@ AT = time(7, 30)  # Vietnamese time: the list lies there when the văn thư come
 _DAY = timedelta(days=1)
 _BACK = 3  # days that a service which was down makes up for
 _PAGE = 1000
+_ENTERED = timedelta(minutes=1)  # within this a mail that was held at a moment is in the store, or never was
 
 
 class HeldLists:
@@ -58,8 +59,8 @@ class HeldLists:
 
 
 def last_due(now: datetime) -> datetime:
-    """The last moment for lists that is not after `now`."""
-    local = now.astimezone(VIETNAM)
+    """The last moment for lists, once all that came before it has surely been entered: what is missing then is told nowhere."""
+    local = now.astimezone(VIETNAM) - _ENTERED
     today = datetime.combine(local.date(), AT, VIETNAM)
     return today if today <= local else today - _DAY
 
