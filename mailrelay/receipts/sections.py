@@ -16,7 +16,7 @@ from mailrelay.receipts.facts import Facts
 
 _WHOLE_FILE = ("unsigned", "person", "agency", "both")
 _NOBODY = {"signer": "", "identity": "", "agency": ""}
-_SHOWN = 60  # recipients and files that are listed one by one; the data file has all
+SHOWN = 60  # recipients and files that are listed one by one; the data file has all
 
 
 def moment(iso: str) -> str:
@@ -128,7 +128,7 @@ def to_review(facts: Facts) -> tuple[Section, ...]:
 
 def files(facts: Facts) -> tuple[Section, ...]:
     """Every file with size, signature reading and what was found wrong."""
-    shown = [_file(file) for file in facts["files"][:_SHOWN]]
+    shown = [_file(file) for file in facts["files"][:SHOWN]]
     more = len(facts["files"]) - len(shown)
     if more > 0:
         shown.append(f"… và {more} tệp nữa")
@@ -160,11 +160,13 @@ def signatures(findings: Sequence[Facts]) -> list[str]:
 
 def recipients(facts: Facts, heading: str, state: str = "") -> Section:
     """One line a recipient: agency or name, address, and what is said of it."""
-    shown = [_recipient(one, state) for one in facts["recipients"][:_SHOWN]]
-    more = len(facts["recipients"]) - len(shown)
-    if more > 0:
-        shown.append(f"… và {more} nơi nhận nữa (đủ trong tệp bien-nhan.json)")
-    return Section(heading, lines=tuple(shown))
+    return Section(heading, lines=(*(_recipient(one, state) for one in facts["recipients"][:SHOWN]), *rest(facts)))
+
+
+def rest(facts: Facts) -> tuple[str, ...]:
+    """A line that counts the recipients that are not listed, if there are any."""
+    more = len(facts["recipients"]) - SHOWN
+    return (f"… và {more} nơi nhận nữa (đủ trong tệp bien-nhan.json)",) if more > 0 else ()
 
 
 def _recipient(one: Facts, state: str) -> str:
@@ -191,7 +193,7 @@ def reasons(facts: Facts) -> tuple[tuple[Section, ...], Text, tuple[str, ...]]:
     english: list[str] = []
     for key, group in groups.items():
         lines = [reason["vi"] for reason in said[key]] or ["Theo quy định của tỉnh."]
-        names = [who(one) for one in group[:_SHOWN]]
+        names = [who(one) for one in group[:SHOWN]]
         more = [f"… và {len(group) - len(names)} nơi nhận nữa"] if len(group) > len(names) else []
         sections += [Section("Lý do", lines=tuple(lines)), Section(f"Nơi nhận ({len(group)})", lines=(*names, *more))]
         remedies |= {reason["remedy_vi"]: reason["remedy_en"] for reason in said[key] if reason["remedy_vi"]}

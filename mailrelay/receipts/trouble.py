@@ -10,12 +10,14 @@ from mailrelay.receipts.card import Card, Section, Tone
 from mailrelay.receipts.desk import Desk, footer
 from mailrelay.receipts.facts import Facts
 from mailrelay.receipts.sections import (
+    SHOWN,
     files,
     moment,
     paper,
     paper_en,
     reasons,
     recipients,
+    rest,
     subject_tail,
     to_review,
     understood,
@@ -111,13 +113,21 @@ def _returned_by_agency(facts: Facts, desk: Desk) -> Card:
 
 
 def _undelivered(facts: Facts) -> tuple[Section, Text, tuple[str, ...]]:
-    lines, remedies, english = [], {}, []
-    for one in facts["recipients"][:60]:
+    lines: list[str] = []
+    remedies: dict[str, str] = {}
+    english: list[str] = []
+    for one in facts["recipients"]:
         meaning, remedy = words.delivery_status(one["status"])
-        lines.append(f"{who(one)}: {meaning.vi}{_said(one)}")
         remedies[remedy.vi] = remedy.en
+        if len(lines) == SHOWN:
+            continue
+        lines.append(f"{who(one)}: {meaning.vi}{_said(one)}")
         english.append(f"{one['address']}: {meaning.en}" + (f" ({one['text']})" if one["text"] else ""))
-    return Section(f"Nơi nhận ({len(facts['recipients'])})", lines=tuple(lines)), _joined(remedies), tuple(english)
+    return (
+        Section(f"Nơi nhận ({len(facts['recipients'])})", lines=(*lines, *rest(facts))),
+        _joined(remedies),
+        tuple(english),
+    )
 
 
 def _said(one: Facts) -> str:
@@ -154,7 +164,7 @@ def delayed(facts: Facts, desk: Desk) -> Card:
     count = len(facts["recipients"])
     until = moment(min(one["until"] for one in facts["recipients"]))
     lines, english = [], []
-    for one in facts["recipients"][:60]:
+    for one in facts["recipients"][:SHOWN]:
         meaning, _ = words.delivery_status(one["status"])
         lines.append(f"{who(one)}: {meaning.vi}{_said(one)}; lần thử tiếp theo {moment(one['next_at'])}")
         english.append(f"{one['address']}: {meaning.en}" + (f" ({one['text']})" if one["text"] else ""))
@@ -172,7 +182,7 @@ def delayed(facts: Facts, desk: Desk) -> Card:
             " Nếu gấp, báo trước cho nơi nhận bằng điện thoại.",
             f"Do not send again: it is tried until {until}. If it is urgent, tell the receiver by other means.",
         ),
-        sections=(Section(f"Nơi nhận ({count})", lines=tuple(lines)), *understood(facts)),
+        sections=(Section(f"Nơi nhận ({count})", lines=(*lines, *rest(facts))), *understood(facts)),
         footer=footer(facts, desk),
         english=facts["outside"],
         details_en=tuple(english),

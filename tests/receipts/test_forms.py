@@ -270,6 +270,21 @@ def test_an_alarm_speaks_of_no_mail(name: str) -> None:
     assert read(build(ALL[name](), ORIGINAL))["In-Reply-To"] is None
 
 
+def test_whom_a_mail_did_not_reach_is_counted_where_not_all_are_listed() -> None:
+    record, *_ = a_record(a_content("59/KH-UBND", "", ("x.pdf",)), an_envelope())
+    pairs = [
+        (
+            replace(a_dispatch("sotttt", DispatchState.FAILED), recipient=Recipient(f"a{number}@bo.example")),
+            an_outcome(Result.FAILED, "5.2.2" if number else "5.1.1"),
+        )
+        for number in reversed(range(100))
+    ]
+    (receipt,) = drawer.on_settled(record, pairs, DIRECTORY, SIGNED_AT)
+    told = words_of(read(build(receipt)))
+    assert told.count("hộp thư nhận đã đầy") == 60 and "… và 40 nơi nhận nữa" in told
+    assert "Kiểm tra lại địa chỉ trong danh bạ rồi gửi lại." in told  # what to do for one of those
+
+
 def test_a_long_list_shows_its_beginning_and_counts_the_rest() -> None:
     told = words_of(read(build(samples.day(300))))
     assert "300 thư từ bên ngoài" in told and told.count("mã thư 0") == 60 and "… và 240 thư nữa" in told
