@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -80,6 +82,27 @@ def enclosing(*files: tuple[str, bytes]) -> bytes:
 
 
 HARMLESS = ("a.txt", b"x")
+
+
+def stream_of(filters: bytes, pack: Callable[[bytes], bytes]) -> bytes:
+    """An object stream with a script in it."""
+    data = pack(b"5 0 << /S /JavaScript /JS (x) >>")
+    return b"4 0 obj << /Type /ObjStm /N 1 /First 4 /Filter %s >>\nstream\n%s\nendstream endobj" % (filters, data)
+
+
+def upwards(data: bytes, width: int = 8) -> bytes:
+    """Rows with the PNG predictor "up"."""
+    data += b" " * (-len(data) % width)
+    rows = [data[start : start + width] for start in range(0, len(data), width)]
+    above = [bytes(width), *rows]
+    return b"".join(
+        b"\2" + bytes((a - b) & 255 for a, b in zip(*pair, strict=True)) for pair in zip(rows, above, strict=False)
+    )
+
+
+def objects_in(filters: bytes, pack: Callable[[bytes], bytes]) -> bytes:
+    return stream_of(filters, lambda data: pack(b"5 0 << /Type /Font /Subtype /Type1 >>"))
+
 
 FAMILIES: dict[str, list[tuple[bytes, str]]] = {
     "members that the directory does not list": [
@@ -194,6 +217,30 @@ FAMILIES: dict[str, list[tuple[bytes, str]]] = {
         (pdf_with(b"/Names << /EmbeddedFiles 7 0 R >>"), "a.pdf"),
         (b"\0" * 500 + pdf_with(b"/OpenAction << /S /JavaScript /JS (x) >>"), "a.pdf"),
     ],
+    "active PDF in a packing of its own": [
+        (pdf_with(b"/OpenAction 5 0 R", data), "a.pdf")
+        for data in (
+            b"(stream\n) 5 0 obj << /S /JavaScr#69pt /J#53 (x) >> endobj (endstream)",
+            stream_of(b"[/ASCII85Decode /FlateDecode]", lambda b: base64.a85encode(zlib.compress(b)) + b"~>"),
+            stream_of(b"/ASCIIHexDecode", lambda b: b.hex().encode() + b">"),
+            stream_of(b"[/Fl /FlateDecode]", lambda b: zlib.compress(zlib.compress(b))),
+            stream_of(b"/LZWDecode", lambda b: b[::-1]),
+            stream_of(b"9 0 R", lambda b: b.hex().encode()),
+            stream_of(b"/FlateDecode /DecodeParms << /Predictor 12 /Columns 8 >>", lambda b: zlib.compress(upwards(b))),
+            stream_of(b"/FlateDecode /DecodeParms << /Predictor 2 /Columns 8 >>", zlib.compress),
+            stream_of(b"/FlateDecode", zlib.compress).replace(b"stream\n", b"stream\r", 1),
+            stream_of(b"/FlateDecode", zlib.compress).replace(b"stream\n", b"stream \n", 1),
+            stream_of(b"/FlateDecode", lambda b: zlib.compress(b" " * 17_000_000 + b)),
+            stream_of(b"/FlateDecode" + b" " * 5000, zlib.compress),
+            stream_of(b"/FlateDecode", lambda b: b"x" + zlib.compress(b)),
+        )
+    ],
+    "PDF that goes elsewhere when it is opened": [
+        (pdf_with(b"/OpenAction 5 0 R", b"5 0 obj << /S /URI /URI (http://evil.vn) >> endobj"), "a.pdf"),
+        (pdf_with(b"/OpenAction 5 0 R", b"5 0 obj\n<< /Type /Action /S /GoToR /F (x) >> endobj"), "a.pdf"),
+        (pdf_with(b"/OpenAction << /S /GoToE >>"), "a.pdf"),
+        (pdf_with(b"/AA << /O << /Type /Action /S /URI /URI (http://evil.vn) >> >>"), "a.pdf"),
+    ],
     "encrypted": [
         (files.compound("Root Entry", "EncryptedPackage", "EncryptionInfo"), "a.docx"),
         (files.compound("Root Entry", "EncryptedPackage"), "a.xlsx"),
@@ -208,6 +255,18 @@ FAMILIES: dict[str, list[tuple[bytes, str]]] = {
 }
 GENUINE: list[tuple[bytes, str, str]] = [
     (blank(), "Kế hoạch.pdf", "application/pdf"),
+    *(
+        (pdf_with(b"/OpenAction 9 0 R", data), "Công văn.pdf", "application/pdf")
+        for data in (
+            objects_in(b"/FlateDecode", zlib.compress) + b" 9 0 obj [3 0 R /Fit] endobj",
+            objects_in(b"[/ASCII85Decode /FlateDecode]", lambda b: base64.a85encode(zlib.compress(b)) + b"~>"),
+            objects_in(
+                b"/FlateDecode /DecodeParms << /Predictor 12 /Columns 8 >>", lambda b: zlib.compress(upwards(b))
+            ),
+            b"9 0 obj << /S /GoTo /D [3 0 R /Fit] >> endobj 8 0 obj << /S /URI /URI (http://x.vn) >> endobj",
+            b"9 0 obj << /Type /Action /D [3 0 R /Fit] /S /GoTo >> endobj",
+        )
+    ),
     (word(), "Dự thảo.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     (word(("word/_rels/document.xml.rels", files.LINK)), "Dự thảo.docx", "application/octet-stream"),
     (word(("word/media/image1.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40)), "Dự thảo.docx", "application/octet-stream"),
