@@ -16,7 +16,9 @@ _RUN = (
     "jnlp class dll ocx sys drv app command scpt applescript workflow pkg dmg iso img vhd vhdx udl xll appx msix appxbundle gadget "
     "msixbundle application appref-ms msc diagcab settingcontent-ms library-ms search-ms sct shb shs job run elf desktop sh bash "
     "csh deb rpm apk py pyc pyw pyz pl rb php svgz ade adp mde accde mad maf mag mam maq mar mas mat mau mav maw mda mdt mdw mdz "
-    "ops prf xbap theme themepack website vb vbp cab"
+    "ops prf xbap theme themepack website vb vbp cab "
+    "rdp iqy oqy dqy rqy one onepkg wll bas msu hpj isp ins its ksh msh msh1 msh2 mshxml ps2 ps2xml psc1 psc2 psd1 psdm1 cdxml "
+    "pssc vsmacros vsw diagcfg diagpkg appcontent-ms fxp prg osd plg pcd xnk htc ppkg"
 )
 _PAPERS = (
     "pdf doc docx docm dot dotx rtf odt xls xlsx xlsm xlsb csv ods ppt pptx pps ppsx odp txt jpg jpeg png gif bmp tif tiff zip rar "

@@ -23,6 +23,16 @@ FAMILIES = {
     "NUL": ["a.pdf\0.exe", "a.exe\0.pdf", "\0a.exe", "a\0"],
     "full-width letters": ["a.ｅｘｅ", "a.pdf.ｓｃｒ", "a．exe", "a.ｖｂｓ"],
     "control characters": ["a.exe\t", "a\x01.exe", "a.\x7fexe", "a\u0085.exe"],
+    "files that fetch or start something": [
+        "a.rdp",
+        "Biểu mẫu.iqy",
+        "a.ONE",
+        "a.psd1",
+        "a.wll",
+        "a.bas",
+        "a.diagcab",
+        "a.osd",
+    ],
     "script files": ["a.py", "a.sh", "a.bat", "a.cmd", "a.js", "a.hta"],
 }
 GENUINE = [
