@@ -94,7 +94,11 @@ def _is_like(domain: str, ours: str) -> bool:
     if plain == ours or _one_apart(plain, ours):
         return True
     # hoabinh.gov.vn.evil.com, hoabinh-gov-vn.com, xhoabinh.gov.vn.top
-    return ours.replace(".", "-") in plain.replace(".", "-")
+    if ours.replace(".", "-") in plain.replace(".", "-"):
+        return True
+    # hoabinh.gov.com, mail.hoabinh.gov.com.vn: all but the last label, where that is more than a name
+    stem = ours.rpartition(".")[0]
+    return "." in stem and f".{stem}." in f".{plain.replace('-', '.')}"
 
 
 def _skeleton(domain: str) -> str:

@@ -77,6 +77,12 @@ def test_display_names(directory: Directory, name: str, expected: list[str]) -> 
         ("hoabinh-gov.vn", ["look-alike-domain"]),
         ("hoabinh.gov.vn.evil.com", ["look-alike-domain"]),
         ("hoabinh-gov-vn.com", ["look-alike-domain"]),
+        ("hoabinh.gov.com", ["look-alike-domain"]),
+        ("mail.hoabinh.gov.com.vn", ["look-alike-domain"]),
+        ("hoabinh-gov.com", ["look-alike-domain"]),
+        ("h0abinh.gov.org", ["look-alike-domain"]),
+        ("hoabinh.com.vn", []),
+        ("xahoabinh.gov.com", []),
         ("hоabinh.gov.vn", ["look-alike-domain"]),  # Cyrillic о
         ("hоabinh.gov.vn".encode("idna").decode(), ["look-alike-domain"]),
         ("hoàbinh.gov.vn", ["look-alike-domain"]),
