@@ -30,6 +30,21 @@ _RELATION = re.compile(rb"<Relationship\b[^<>]{0,4000}>", re.IGNORECASE)
 _REMOTE = re.compile(rb"attachedTemplate|/frame|/subDocument|oleObject|externalLink", re.IGNORECASE)
 _DDE = re.compile(rb"DDEAUTO|\bDDE\b[\s\S]{0,40}?(?:cmd|powershell|mshta|excel)|<ddeLink", re.IGNORECASE)
 _INSTRUCTION = re.compile(rb"<w:instrText\b[^<>]{0,200}>([^<]{0,2000})|\bw:instr=\"([^\"]{0,2000})", re.IGNORECASE)
+_TEXTS = (
+    "word/document",
+    "word/header",
+    "word/footer",
+    "word/footnotes",
+    "word/endnotes",
+    "word/comments",
+    "xl/externallinks",
+)
+_TYPED = re.compile(rb"<(?:\w{1,20}:)?(?:override|default)\b[^<>]{0,2000}>")
+_FIELDS = re.compile(
+    rb"\.main\+xml|wordprocessingml\.(?:header|footer|footnotes|endnotes|comments)\+xml|externallink\+xml"
+)
+_PLACED = re.compile(rb"\b(partname|extension)\s*=\s*[\"']([^\"'<>]{1,500})[\"']")
+_MOST_LIST = 1024 * 1024
 _QUOTED = re.compile(rb"\bQUOTE(?:\s+\d{2,3}){4}", re.IGNORECASE)
 _MOST_PROJECT = 32 * 1024 * 1024
 _RTF = ((rb"\objdata", "active-content"), (rb"\objocx", "active-content"), (rb"\*\template", "remote-template"))
@@ -130,9 +145,10 @@ def _package(package: zipfile.ZipFile, limits: Limits) -> Iterator[str]:
     yield from _by_names(lowered)
     yield from _projects(package, members, lowered)
     room = _MOST_XML
+    named, endings = _by_type(package, members, lowered)
     for member, name in zip(members, lowered, strict=True):
         is_list = name.endswith(".rels") or name == "[content_types].xml"
-        if not is_list and not name.startswith(("word/document", "word/header", "word/footer", "xl/externallinks")):
+        if not is_list and not name.startswith(_TEXTS) and name not in named and not name.endswith(endings):
             continue
         with package.open(member) as stream:
             data = stream.read(room)
@@ -141,6 +157,26 @@ def _package(package: zipfile.ZipFile, limits: Limits) -> Iterator[str]:
         if room <= 0:
             yield "too-big"
             return
+
+
+def _by_type(
+    package: zipfile.ZipFile, members: list[zipfile.ZipInfo], lowered: list[str]
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The parts that hold fields by the list of types, whatever they are called: their names, and the endings of such names."""
+    data = b""
+    for member, name in zip(members, lowered, strict=True):
+        if name == "[content_types].xml" and len(data) < _MOST_XML:
+            with package.open(member) as stream:
+                data += stream.read(_MOST_LIST)
+    named: set[str] = set()
+    endings: set[str] = set()
+    for match in _TYPED.finditer(data.lower()):
+        if _FIELDS.search(match.group()) is None:
+            continue
+        for kind, value in _PLACED.findall(match.group()):
+            text = value.decode("utf-8", "replace")
+            (named if kind == b"partname" else endings).add(text.lstrip("/") if kind == b"partname" else f".{text}")
+    return frozenset(named), tuple(endings)
 
 
 def _has_dde(data: bytes) -> bool:

@@ -82,6 +82,13 @@ def enclosing(*files: tuple[str, bytes]) -> bytes:
 
 
 HARMLESS = ("a.txt", b"x")
+DDE = b"<w:p><w:instrText>DDEAUTO c:\\\\x</w:instrText></w:p>"
+
+
+def typed(part: str, kind: str, by: bytes = b"Override PartName") -> bytes:
+    """A list of types that says what a part is, whatever it is called."""
+    entry = b'<%s="%s" ContentType="application/vnd.openxmlformats-officedocument.%s+xml"/></Types>'
+    return files.WORD.replace(b"</Types>", b"") + entry % (by, part.encode(), kind.encode())
 
 
 def stream_of(filters: bytes, pack: Callable[[bytes], bytes]) -> bytes:
@@ -195,6 +202,17 @@ FAMILIES: dict[str, list[tuple[bytes, str]]] = {
         (compounds.excel(compounds.record(0x1AE, b"\1\0\x09\0\0cmd\x03/c calc")), "a.xls"),
         (word(("xl/externalLinks/externalLink1.xml", b"<ddeLink ddeService='cmd' ddeTopic='/c calc'/>")), "a.xlsx"),
     ],
+    "DDE where it is not looked for": [
+        (word(("word/footnotes.xml", DDE)), "a.docx"),
+        (word(("word/endnotes1.xml", DDE), types=typed("/word/endnotes1.xml", "wordprocessingml.endnotes")), "a.docx"),
+        (word(("x/y.xml", DDE), types=typed("/x/y.xml", "wordprocessingml.document.main")), "a.docx"),
+        (word(("X/Y.XML", DDE), types=typed("/x/y.xml", "wordprocessingml.header").upper()), "a.docx"),
+        (word(("y.bin", DDE), types=typed("bin", "wordprocessingml.document.main", b"Default Extension")), "a.docx"),
+        (
+            word(("xl/l.xml", b"<ddeLink ddeService='x'/>"), types=typed("/xl/l.xml", "spreadsheetml.externalLink")),
+            "a.xlsx",
+        ),
+    ],
     "documents that reach out": [
         (word(("word/_rels/settings.xml.rels", files.TEMPLATE)), "a.docx"),
         (word(("word/_rels/settings.xml.rels", files.TEMPLATE.lower())), "a.docx"),
@@ -276,6 +294,12 @@ GENUINE: list[tuple[bytes, str, str]] = [
         compounds.excel(compounds.sheet("Sheet1", 0), compounds.sheet("Bieu do", 2)),
         "Biểu tổng hợp.xls",
         "application/vnd.ms-excel",
+    ),
+    (word(("word/footnotes.xml", b"<w:instrText>NOTEREF a</w:instrText>")), "Dự thảo.docx", "application/octet-stream"),
+    (
+        word(("a/b.xml", b"x"), types=typed("/a/b.xml", "wordprocessingml.document.main")),
+        "Dự thảo.docx",
+        "application/octet-stream",
     ),
     (files.field(b"<w:instrText>PAGE</w:instrText>"), "Dự thảo.docx", "application/octet-stream"),
     (packed(("Phụ lục 1.pdf", blank()), ("Phụ lục 2.docx", word())), "Hồ sơ.zip", "application/zip"),
