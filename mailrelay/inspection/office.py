@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import IO
 
-from mailrelay.inspection import names, office_text, old_office
+from mailrelay.inspection import names, office_text, old_office, zip_layout
 from mailrelay.inspection.filing import decode_to_file
 from mailrelay.inspection.jobs import Job
 from mailrelay.inspection.limits import Limits
@@ -26,7 +26,11 @@ _MOST_XML = 8 * 1024 * 1024
 _STEP = 1024 * 1024
 _SIGNED = "signed"  # not a slug: the package bears XML signatures, which are told as such and not verified
 
-_RELATION = re.compile(rb"<Relationship\b[^<>]{0,4000}>", re.IGNORECASE)
+_RELATION = re.compile(
+    rb"<(?:[\w.-]{1,40}:)?Relationship\b(?:[^<>\"']|\"[^\"<]{0,4000}+\"|'[^'<]{0,4000}+')*+>", re.IGNORECASE
+)
+_NUMBERED = re.compile(rb"&#(?:x([0-9a-fA-F]{1,6})|(\d{1,7}));")
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 _REMOTE = re.compile(rb"attachedTemplate|/frame|/subDocument|oleObject|externalLink", re.IGNORECASE)
 _DDE = re.compile(rb"DDEAUTO|\bDDE\b[\s\S]{0,40}?(?:cmd|powershell|mshta|excel)|<ddeLink", re.IGNORECASE)
 _INSTRUCTION = re.compile(rb"<w:instrText\b[^<>]{0,200}>([^<]{0,2000})|\bw:instr=\"([^\"]{0,2000})", re.IGNORECASE)
@@ -47,7 +51,14 @@ _PLACED = re.compile(rb"\b(partname|extension)\s*=\s*[\"']([^\"'<>]{1,500})[\"']
 _MOST_LIST = 1024 * 1024
 _QUOTED = re.compile(rb"\bQUOTE(?:\s+\d{2,3}){4}", re.IGNORECASE)
 _MOST_PROJECT = 32 * 1024 * 1024
-_RTF = ((rb"\objdata", "active-content"), (rb"\objocx", "active-content"), (rb"\*\template", "remote-template"))
+_RTF = (
+    (rb"\objautlink", "active-content"),
+    (rb"\objupdate", "active-content"),
+    (b"DDEAUTO", "active-content"),
+    (rb"\objdata", "active-content"),
+    (rb"\objocx", "active-content"),
+    (rb"\*\template", "remote-template"),
+)
 VERDICTS = {
     "macros": Verdict.POLICY,
     "macros-hidden": Verdict.FAIL,
@@ -116,6 +127,8 @@ def _slugs(file: IO[bytes], head: bytes, limits: Limits) -> Iterator[str]:
     elif head.startswith(b"PK"):
         with zipfile.ZipFile(file) as package:
             yield from _package(package, limits)
+            if zip_layout.unlisted(file, package):
+                yield "damaged"  # other readers may open another document
     elif head.lstrip().startswith(b"{\\rt"):
         yield from _marks(file, _RTF)
     elif head.startswith(b"ID;"):  # SYLK, a text form of sheets that Excel opens by its content
@@ -151,12 +164,25 @@ def _package(package: zipfile.ZipFile, limits: Limits) -> Iterator[str]:
         if not is_list and not name.startswith(_TEXTS) and name not in named and not name.endswith(endings):
             continue
         with package.open(member) as stream:
-            data = stream.read(room)
+            data = _readable(stream.read(room))
         room -= len(data)
         yield from _relations(data) if is_list else ("active-content",) * _has_dde(data)
         if room <= 0:
             yield "too-big"
             return
+
+
+def _readable(data: bytes) -> bytes:
+    """XML in one encoding, with numbered letters spelt out: both are other ways to write the same words."""
+    if data.startswith(_WIDE):
+        order = "utf-16" if data[0] > 0xF0 else "utf-16-le" if data[0] else "utf-16-be"
+        data = data.decode(order, "replace").encode("utf-8", "replace")
+    return _NUMBERED.sub(_letter, data) if b"&#" in data else data
+
+
+def _letter(match: re.Match[bytes]) -> bytes:
+    number = int(match[1], 16) if match[1] else int(match[2])
+    return chr(number).encode("utf-8", "replace") if number < 0x110000 else b""
 
 
 def _by_type(
@@ -170,7 +196,7 @@ def _by_type(
                 data += stream.read(_MOST_LIST)
     named: set[str] = set()
     endings: set[str] = set()
-    for match in _TYPED.finditer(data.lower()):
+    for match in _TYPED.finditer(_readable(data).lower()):
         if _FIELDS.search(match.group()) is None:
             continue
         for kind, value in _PLACED.findall(match.group()):

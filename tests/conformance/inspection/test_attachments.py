@@ -220,6 +220,22 @@ FAMILIES: dict[str, list[tuple[bytes, str]]] = {
         (word(("word/_rels/document.xml.rels", files.RELATION % b"frame")), "a.docx"),
         (b"{\\rtf1{\\*\\template http://evil}}", "a.doc"),
     ],
+    "documents that reach out in other words": [
+        *(
+            (word(("word/_rels/settings.xml.rels", other)), "a.docx")
+            for other in (
+                files.TEMPLATE.decode().encode("utf-16"),
+                files.TEMPLATE.decode().encode("utf-16-be"),
+                files.TEMPLATE.replace(b"<Relationship ", b"<r:Relationship "),
+                files.TEMPLATE.replace(b"attachedT", b"attached&#84;"),
+                files.TEMPLATE.replace(b"External", b"E&#x78;ternal"),
+                files.TEMPLATE.replace(b"<Relationship ", b"<Relationship a='>' "),
+            )
+        ),
+        (word(("word/_rels/settings.xml.rels", files.TEMPLATE)) + word(), "a.docx"),
+        (b"{\\rtf1{\\object\\objautlink\\objupdate{\\*\\objclass x}}}", "a.rtf"),
+        (b"{\\rtf1{\\field{\\*\\fldinst DDEAUTO cmd}}}", "a.rtf"),
+    ],
     "programs inside documents": [
         (word(("word/embeddings/oleObject1.bin", b"x")), "a.docx"),
         (word(("word/activeX/activeX1.bin", b"x")), "a.docx"),
