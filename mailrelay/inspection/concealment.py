@@ -136,8 +136,7 @@ def _sheets(source: str) -> Iterator[str]:
             position = markup.comment_end(source, comment)[1]
             continue
         begin = markup.tag_end(source, opening + 1) + 1
-        closing = source.find("</style", begin)
-        position = closing if closing >= 0 else len(source)
+        position = markup.raw_end(source, "style", begin)
         yield source[begin:position].replace("<!--", " ").replace("-->", " ")
 
 

@@ -114,7 +114,7 @@ class _Reader:
             return opening + 1
         position = min(markup.tag_end(source, opening + 1) + 1, len(source))
         if name in _DROPPED:
-            end = _find(self._lowered, f"</{name}", position)
+            end = markup.raw_end(self._lowered, name, position)
             if name == "style":
                 self._sheet(source[position:end])
             return _behind(source, ">", end)

@@ -9,6 +9,7 @@ import re
 
 # A quoted value begins behind "=" alone, and may hold ">"; possessive, since a tag may be as long as the whole text.
 _TAG = re.compile(r"(?:[^=>]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+")
+_BEHIND_NAME = frozenset(("", " ", "\t", "\n", "\r", "\f", "/", ">"))
 _COMMENT_END = re.compile(r"--!?>")
 
 
@@ -25,3 +26,12 @@ def comment_end(source: str, opening: int) -> tuple[int, int]:
             return opening + 4, opening + len(short)
     match = _COMMENT_END.search(source, opening + 4)
     return match.span() if match is not None else (len(source), len(source))
+
+
+def raw_end(lowered: str, name: str, position: int) -> int:
+    """Where the end tag of an element without markup inside begins ("style", "script"); `</stylex` is none."""
+    tag = f"</{name}"
+    found = lowered.find(tag, position)
+    while found >= 0 and lowered[found + len(tag) : found + len(tag) + 1] not in _BEHIND_NAME:
+        found = lowered.find(tag, found + 1)
+    return found if found >= 0 else len(lowered)

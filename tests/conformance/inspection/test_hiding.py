@@ -119,6 +119,7 @@ FAMILIES: dict[str, list[str]] = {
         classed("@media all{.a{color:red} .x{display:none}}"),
         classed("@MEDIA only screen { p.x { opacity:0 } } .b{color:red}"),
         classed("@charset 'utf-8';.x{display:none}"),
+        classed("</stylex>.x{display:none}"),
         classed("@import 'a.css'; .x{display:none}"),
         classed("@layer a{.x{display:none}}"),
         classed("@supports (display:grid){.x{display:none}}"),

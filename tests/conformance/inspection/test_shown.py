@@ -107,6 +107,7 @@ FAMILIES: dict[str, tuple[str, list[Maker]]] = {
             sheet(".a{color:#000;background-color:#000}"),
             sheet("/* x */ .a { opacity : 0.0 }"),
             sheet("<!-- .a { display:none } -->"),
+            sheet("</stylex> .a { display:none }"),
             of(html("<!-- <style> --><style>.a{display:none}</style>")),
         ],
     ),
