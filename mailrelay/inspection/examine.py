@@ -10,6 +10,7 @@ from typing import Any
 
 from mailrelay.inspection import fetching
 from mailrelay.inspection.antivirus import Clamd, Scanner
+from mailrelay.inspection.authentication import domains
 from mailrelay.inspection.authentication.spf import Names
 from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.examination import Bench, Examination
@@ -61,6 +62,7 @@ class Inspector:
     async def start(self) -> None:
         """Start the worker processes. Raises InspectionFault when they do not come up."""
         await asyncio.gather(*(worker.start() for worker in self._bench.workers))
+        domains.load()
 
     async def close(self) -> None:
         await asyncio.gather(*(worker.close() for worker in self._bench.workers))

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from mailrelay.inspection.authentication import domains
+from mailrelay.inspection.dns import TxtAnswer
 from mailrelay.inspection.examine import Inspector
 from mailrelay.inspection.limits import InspectionSettings
 from mailrelay.inspection.marks import secrecy_mark
@@ -85,6 +87,21 @@ async def test_a_secrecy_mark_is_found_in_what_is_passed_on(bench: Bench, mail: 
     content = (await bench.examine(mail)).content
     assert secrecy_mark(content) is secrecy
     assert (content.subject, content.text.strip()) == ("Kế hoạch số 59/KH-UBND", "Kính gửi các đơn vị.")
+
+
+async def test_the_first_mail_waits_for_no_list(tmp_path: Path) -> None:
+    """The public suffix list is read at the start, not while mail waits."""
+    domains._list.cache_clear()
+
+    async def txt(name: str) -> TxtAnswer:
+        raise AssertionError(name)
+
+    inspector = Inspector(InspectionSettings(work_dir=tmp_path, workers=1), txt=txt)
+    await inspector.start()
+    try:
+        assert domains._list.cache_info().currsize == 1
+    finally:
+        await inspector.close()
 
 
 async def test_letters_without_anything_odd_have_no_findings(bench: Bench) -> None:

@@ -12,6 +12,11 @@ def _list() -> PublicSuffixList:
     return PublicSuffixList()
 
 
+def load() -> None:
+    """Read the list now, so that no mail waits for it: it takes some 50 ms."""
+    _list()
+
+
 def ascii_domain(domain: str) -> str:
     """Return a domain in lower case and A-labels, without the last dot; "" when it is none."""
     domain = domain.strip().rstrip(".").lower()
