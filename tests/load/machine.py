@@ -30,6 +30,11 @@ def cpu_seconds(roots: Sequence[int]) -> float:
     return total / _TICK
 
 
+def cpu_nanoseconds(pids: Sequence[int]) -> int:
+    """CPU time of the first threads of these processes, as exact as the scheduler's own books."""
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids)
+
+
 def pss_mib(roots: Sequence[int]) -> float:
     """Proportional set size: shared pages are counted once over all the processes that share them."""
     total = 0
