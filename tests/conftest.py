@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # `from tests.servers…` also under a bare `pytest`
     sys.path.insert(0, str(ROOT))
 
+from mailrelay import telemetry  # noqa: E402
 from mailrelay.store import open_store  # noqa: E402
 from tests.servers.certificates import Authority  # noqa: E402
 from tests.servers.postgresql import Postgresql  # noqa: E402
@@ -41,6 +43,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         both = metafunc.definition.get_closest_marker("engines") is not None
         engines = (chosen,) if chosen else ENGINES if both else ENGINES[:1]
         metafunc.parametrize("engine", engines, indirect=True, scope="session")
+
+
+@pytest.fixture(autouse=True)
+def _log_lines_as_before() -> Iterator[None]:
+    """A test that runs a command in its own process leaves no word of it to the next: where log lines go, and which."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        vars(telemetry.log).pop("bind", None)  # what the logger keeps after its first line
 
 
 @pytest.fixture(scope="session")
