@@ -138,7 +138,7 @@ def _lines(data: bytearray, dice: random.Random, seeds: Sequence[Seed]) -> None:
             other = dice.randrange(len(lines))
             lines[at], lines[other] = lines[other], lines[at]
         elif act == 3:
-            lines[at] = lines[at] * dice.choice((2, 100))
+            lines[at] = (lines[at] * dice.choice((2, 100)))[:MOST]  # again and again it would fill the memory
         else:
             lines[at : at + 2] = [b"".join(lines[at : at + 2])]
     data[:] = b"\n".join(lines)
